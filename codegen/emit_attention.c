@@ -55,6 +55,11 @@ static bool dim_is_one(Dim dim) { return dim_equal(dim, dim_number(1)); }
 static bool bias_fits(Body *b, const ScoreBias *bias)
 {
 	const Place place = value_place(bias->value);
+	if (bias->axis)
+		return (place == PLACE_CONST && bias->value->type.rank == 4)
+			|| diag_error(b->e->diag, EXIT_UNSUPPORTED, b->node->line,
+				"attention: expected a table of products that pack-weights packed; it must be a constant, "
+				"which fold-const makes");
 	if (bias->is_table ? place == PLACE_CONST || place == PLACE_TEXTS
 					   : place == PLACE_TOKENS || place == PLACE_PAIRS)
 		return true;
@@ -85,22 +90,47 @@ static const char *bias_text(Body *b, const ScoreBias *bias, int32_t number)
 	return mem_printf(b->e->mem, "{%s, %s, %s, NULL, -1}", at, head, by_query ? keys : "0");
 }
 
-/* The declaration of the array of biases, and the kernel's arguments for it. Both are "" without biases. */
-static const char *bias_array(Body *b, const char **arguments)
+/* "{dots0, index0, 16, 511, 1}": one table of products of the kernel. */
+static const char *dots_text(Body *b, const ScoreBias *bias, int32_t number)
+{
+	body_param(b, mem_printf(b->e->mem, "dots%d", (int)number), bias->value);
+	body_param(b, mem_printf(b->e->mem, "index%d", (int)number), bias->index);
+	return mem_printf(b->e->mem, "{dots%d, index%d, %lld, %lld, %d}", (int)number, (int)number,
+		(long long)bias->value->type.dim[1].plus, (long long)bias->index->type.dim[0].plus / 2,
+		bias->axis == DOT_KEYS);
+}
+
+/* The declaration of an array of n elements, or "" without any; and the kernel's arguments for it. */
+static const char *array_text(
+	Body *b, const char *type, const char *name, const char *elements, int n, const char **arguments)
+{
+	*arguments = n ? mem_printf(b->e->mem, ", %s, %d", name, n) : ", NULL, 0";
+	return n ? mem_printf(b->e->mem, "\t\tconst %s %s[] = {%s};\n", type, name, elements) : "";
+}
+
+/* The declarations of the arrays of biases, and the kernel's arguments for them. Both are "" without biases.
+ */
+static const char *bias_arrays(Body *b, const char **arguments)
 {
 	ScoreBias biases[BIASES_MAX];
 	const int32_t count = attention_biases(b->node, biases);
-	const char *text = "";
+	const char *text[2] = {"", ""}, *own[2];
+	int32_t n[2] = {0, 0};
 	*arguments = "";
-	if (!count)
-		return text;
 	for (int32_t i = 0; i < count; i++) {
+		const int dots = biases[i].axis != 0;
 		if (!bias_fits(b, &biases[i]))
 			return NULL;
-		text = mem_printf(b->e->mem, "%s%s%s", text, i ? ", " : "", bias_text(b, &biases[i], i));
+		text[dots] = mem_printf(b->e->mem, "%s%s%s", text[dots], n[dots] ? ", " : "",
+			dots ? dots_text(b, &biases[i], i) : bias_text(b, &biases[i], i));
+		n[dots]++;
 	}
-	*arguments = mem_printf(b->e->mem, ", bias, %d", (int)count);
-	return mem_printf(b->e->mem, "\t\tconst RtBias bias[] = {%s};\n", text);
+	if (!count)
+		return "";
+	text[0] = array_text(b, "RtBias", "bias", text[0], n[0], &own[0]);
+	text[1] = array_text(b, "RtRelative", "relative", text[1], n[1], &own[1]);
+	*arguments = mem_printf(b->e->mem, "%s%s", own[0], n[1] ? own[1] : "");
+	return mem_printf(b->e->mem, "%s%s", text[0], text[1]);
 }
 
 bool body_by_distance(Body *b)
@@ -116,6 +146,22 @@ bool body_by_distance(Body *b)
 	fprintf(b->code, "\t\t%s(%s, %s, %s, %lld, %s, %lld);\n", b->kernel->function, body_pointer(b, 0),
 		body_pointer(b, 1), placed ? body_pointer(b, 2) : "NULL", (long long)table->dim[0].plus,
 		body_dim(b, type->dim[1]), (long long)table->dim[1].plus / 2);
+	return true;
+}
+
+bool body_dot_by_distance(Body *b)
+{
+	const Node *node = b->node;
+	const Type *type = &node->results[0]->type, *x = &node->args[0]->type;
+	const long long heads = node->attr.heads, d = x->dim[1].plus / heads,
+					reach = node->args[2]->type.dim[0].plus / 2;
+	static const char *const names[] = {"x", "table", "index"};
+	for (int32_t i = 0; i < 3; i++)
+		body_param(b, names[i], node->args[i]);
+	b->name = mem_printf(b->e->mem, "dot_by_distance_%lld_%lld_%lld", heads, d, reach);
+	fprintf(b->code, "\t\t%s(%s, %s, %s, %s, %lld, %s, %lld, %lld, %d);\n", b->kernel->function,
+		body_pointer(b, 0), body_pointer(b, 1), body_pointer(b, 2), body_pointer(b, 3), heads,
+		body_dim(b, type->dim[1]), d, reach, node->attr.axis == DOT_KEYS);
 	return true;
 }
 
@@ -138,7 +184,7 @@ bool body_attention(Body *b)
 		const char *part = i == 1 && node->attr.pack == PACK_KV ? "kv" : names[i];
 		body_param(b, node->attr.pack == PACK_QKV ? "qkv" : part, node->args[i]);
 	}
-	const char *bias, *array = bias_array(b, &bias);
+	const char *bias, *array = bias_arrays(b, &bias);
 	if (!array)
 		return false;
 	const bool selects = node->attr.has & A_SELECT;
@@ -170,6 +216,10 @@ bool body_attention(Body *b)
 		v_stride, body_real(b, node->attr.has & A_scale ? node->attr.scale : 1),
 		selects || *bias ? body_selection(b, nkeys) : "", bias);
 	print_heads(b, text, heads);
-	*(one_query ? &b->per_token : &b->per_pair) = 4.0 * (double)hidden;
+	ScoreBias biases[BIASES_MAX];
+	double products = 2;
+	for (int32_t i = attention_biases(node, biases) - 1; i >= 0; i--)
+		products += biases[i].axis != 0;
+	*(one_query ? &b->per_token : &b->per_pair) = 2 * products * (double)hidden;
 	return true;
 }

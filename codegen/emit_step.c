@@ -119,6 +119,7 @@ static BodyFn *const body_of[OP_COUNT] = {
 	[OP_ATTENTION] = body_attention,
 	[OP_RECEIVED] = body_received,
 	[OP_BY_DISTANCE] = body_by_distance,
+	[OP_DOT_BY_DISTANCE] = body_dot_by_distance,
 	[OP_THIN] = body_thin,
 	[OP_GATHER] = body_gather,
 	[OP_SPREAD] = body_spread,

@@ -371,7 +371,8 @@ typedef struct KernelInfo {
 	int32_t group;        /* inputs of a row that lie side by side in a panel */
 	/* per-thread scratch bytes: (scratch_per_token * head size + scratch) * longest text */
 	int64_t scratch_per_token, scratch;
-	int64_t staged; /* additional bytes per input of a linear, rounded up to 64 inputs */
+	int64_t staged;   /* additional bytes per input of a linear, rounded up to 64 inputs */
+	int64_t relative; /* of attention: per row of its packed tables, and for 32 more */
 	/* The largest register tile of a linear, rows by vectors of outputs; 0 when the table has no value. */
 	struct {
 		int32_t rows, vectors;

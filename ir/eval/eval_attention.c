@@ -41,30 +41,76 @@ static double dense_at(const EvalArray *bias, int64_t h, int64_t i, int64_t j)
 	return eval_at(bias, at);
 }
 
-/* Adds the node's biases to the scores of query i of head h. */
-static void add_biases(
-	const Node *node, const EvalArray *const *args, int64_t h, int64_t i, int64_t keys, double *scores)
-{
-	ScoreBias biases[BIASES_MAX];
-	const int32_t count = attention_biases(node, biases);
-	int32_t at = attention_parts(node);
-	for (int32_t b = 0; b < count; b++) {
-		const EvalArray *bias = args[at], *places = biases[b].places ? args[at + 1] : NULL;
-		at += biases[b].places ? 2 : 1;
-		for (int64_t j = 0; j < keys; j++)
-			scores[j] += biases[b].is_table ? table_at(bias, h, distance_at(places, i, j))
-											: dense_at(bias, h, i, j);
-	}
-}
-
-/* ---- attention ------------------------------------------------------------------------------- */
-
 /* The queries, keys or values of all heads. Row i starts at data + i*stride, head h at h*d within the row.
  */
 typedef struct Heads {
 	const double *data;
 	int64_t stride;
 } Heads;
+
+static const double *row_of(Heads rows, int64_t i, int64_t h, int64_t d)
+{
+	return rows.data + i * rows.stride + h * d;
+}
+
+/* The product of x[d] with row `row` of head h of a table [D,H], or of a packed one. */
+static double table_dot(const EvalArray *table, int64_t h, int64_t d, int64_t row, const double *x)
+{
+	const bool packed = table->rank == 4;
+	const int64_t panel = packed ? table->dim[3] : 1, step = packed ? panel : 1,
+				  at = packed ? ((h * table->dim[1] + row / panel) * d) * panel + row % panel
+							  : row * table->dim[1] + h * d;
+	double sum = 0;
+	for (int64_t c = 0; c < d; c++)
+		sum += x[c] * eval_at(table, at + c * step);
+	return sum;
+}
+
+/* The row of the table for a distance. */
+static int64_t indexed_row(const EvalArray *index, int64_t distance)
+{
+	const int64_t reach = index->count / 2;
+	const int64_t held = distance < -reach ? -reach : distance;
+	return (int64_t)eval_at(index, reach + (held > reach ? reach : held));
+}
+
+bool eval_DOT_BY_DISTANCE(const Node *node, const EvalArray *const *args, EvalArray *results, Diag *diag)
+{
+	(void)diag;
+	double *owned;
+	const Heads rows = {eval_doubles(args[0], &owned), args[0]->dim[1]};
+	const int64_t heads = node->attr.heads, d = rows.stride / heads, tokens = results[0].dim[1];
+	for (int64_t h = 0, at = 0; h < heads; h++)
+		for (int64_t i = 0; i < tokens; i++)
+			for (int64_t j = 0; j < tokens; j++)
+				results[0].v[at++] = table_dot(args[1], h, d, indexed_row(args[2], j - i),
+					row_of(rows, node->attr.axis == DOT_QUERIES ? i : j, h, d));
+	free(owned);
+	return true;
+}
+
+/* Adds the node's biases to the scores of query i of head h. */
+static void add_biases(const Node *node, const EvalArray *const *args, int64_t h, int64_t i, Heads q, Heads k,
+	int64_t keys, int64_t d, double *scores)
+{
+	ScoreBias biases[BIASES_MAX];
+	const int32_t count = attention_biases(node, biases);
+	int32_t at = attention_parts(node);
+	for (int32_t b = 0; b < count; b++) {
+		const EvalArray *bias = args[at], *places = biases[b].places ? args[at + 1] : NULL,
+						*index = biases[b].index ? args[at + 1] : NULL;
+		at += score_bias_args(&biases[b]);
+		for (int64_t j = 0; j < keys; j++)
+			if (biases[b].axis)
+				scores[j] += table_dot(bias, h, d, indexed_row(index, j - i),
+					biases[b].axis == DOT_QUERIES ? row_of(q, i, h, d) : row_of(k, j, h, d));
+			else
+				scores[j] += biases[b].is_table ? table_at(bias, h, distance_at(places, i, j))
+												: dense_at(bias, h, i, j);
+	}
+}
+
+/* ---- attention ------------------------------------------------------------------------------- */
 
 /* weights[j] = softmax over the selected j of (q_i . k_j * scale + biases), for head h. */
 static void attend(const Node *node, const EvalArray *const *args, int64_t h, int64_t i, Heads q, Heads k,
@@ -73,8 +119,8 @@ static void attend(const Node *node, const EvalArray *const *args, int64_t h, in
 	const Attrs *attr = &node->attr;
 	const double scale = attr->has & A_scale ? attr->scale : 1;
 	for (int64_t j = 0; j < keys; j++)
-		weights[j] = scale * eval_dot(q.data + i * q.stride + h * d, k.data + j * k.stride + h * d, d);
-	add_biases(node, args, h, i, keys, weights);
+		weights[j] = scale * eval_dot(row_of(q, i, h, d), row_of(k, j, h, d), d);
+	add_biases(node, args, h, i, q, k, keys, d, weights);
 	if (attr->has & A_SELECT)
 		eval_select_scores(attr, weights, keys);
 	eval_softmax_row(weights, weights, keys);

@@ -1,10 +1,12 @@
 /* infer_attention.c: types of `attention` and `received`, and of score biases.
  *
- * A score bias is an argument of attention after q, k and v. Its type decides between two forms:
+ * A score bias is an argument of attention after q, k and v. There are three forms:
  *
  *   by distance  a table f32[heads or 1, 2R+1], all numbers: query i adds a[h, R + clamp(j - i, -R, R)]
  *                to its score with key j. An i32[S] after the table gives the positions of the tokens;
  *                without it, token i has position i
+ *   dots         where the attribute dots is not 0: a table f32[D,H] and a constant i32[2R+1] after it, as
+ *                in dot_by_distance. Packed, the table is f32[heads, panels, H/heads, panel]
  *   dense        any other type that broadcasts to the scores [heads, S, S] and has one number per key
  *
  * A matrix of plain numbers counts as a table. A leading axis of 1 makes it dense. */
@@ -42,15 +44,28 @@ int32_t attention_parts(const Node *node)
 	return node->op == OP_RECEIVED || node->attr.pack == PACK_KV ? 2 : 3;
 }
 
+/* The axis of bias number i; 0: it has no products, -1: dots has a wrong number. */
+static int32_t dots_axis(const Node *node, int32_t i)
+{
+	if (!(node->attr.has & A_dots) || i >= node->attr.dots.count)
+		return 0;
+	const int64_t axis = node->attr.dots.at[i];
+	return axis >= 0 && axis <= DOT_KEYS ? (int32_t)axis : -1;
+}
+
 int32_t attention_biases(const Node *node, ScoreBias at[BIASES_MAX])
 {
 	int32_t count = 0;
 	for (int32_t i = attention_parts(node); node->op == OP_ATTENTION && i < node->nargs && count < BIASES_MAX;
 		i++) {
+		const int32_t axis = dots_axis(node, count);
 		ScoreBias *bias = &at[count++];
 		const Type *type = arg_type(node, i), *next = i + 1 < node->nargs ? arg_type(node, i + 1) : NULL;
-		*bias = (ScoreBias){.value = node->args[i], .is_table = type->rank == 2 && type_is_number(type)};
-		if (next && next->dtype == DT_I32)
+		*bias = (ScoreBias){.value = node->args[i], .axis = axis};
+		bias->is_table = !axis && type->rank == 2 && type_is_number(type);
+		if (next && axis)
+			bias->index = node->args[++i];
+		else if (next && next->dtype == DT_I32)
 			bias->places = node->args[++i];
 	}
 	return count;
@@ -75,12 +90,87 @@ static Dim query_rows(const Node *node)
 	return q->rank == 2 ? q->dim[0] : arg_type(node, attention_parts(node) - 1)->dim[0];
 }
 
-bool score_bias_fits(const ScoreBias *bias, int64_t heads, Dim queries, Dim keys)
+bool attention_has_dots(const Node *node, int32_t axis)
+{
+	ScoreBias biases[BIASES_MAX];
+	bool any = false;
+	for (int32_t i = attention_biases(node, biases) - 1; i >= 0; i--)
+		any |= biases[i].axis && (!axis || biases[i].axis == axis);
+	return any;
+}
+
+/* Rows of the table of products. */
+static int64_t dots_rows(const Type *type)
+{
+	return type->rank == 4 ? type->dim[1].plus * type->dim[3].plus : type->dim[0].plus;
+}
+
+int64_t attention_packed_rows(const Node *node)
+{
+	ScoreBias biases[BIASES_MAX];
+	int64_t most = 0;
+	for (int32_t i = attention_biases(node, biases) - 1; i >= 0; i--) {
+		const Type *type = &biases[i].value->type;
+		if (biases[i].axis && type->rank == 4 && dots_rows(type) > most)
+			most = dots_rows(type);
+	}
+	return most;
+}
+
+/* Whether the type is that of a table of products: [D,hidden], or packed. */
+static bool dots_table(const Type *type, int64_t heads, int64_t size)
+{
+	if (!dtype_is_float(type->dtype) || !type_is_number(type) || (type->rank != 2 && type->rank != 4))
+		return false;
+	if (type->rank == 2)
+		return type->dim[1].plus == heads * size;
+	return type->dim[0].plus == heads && type->dim[2].plus == size
+		&& type->dim[1].plus <= DIM_MAX / type->dim[3].plus;
+}
+
+/* Checks that v is a constant i32[2R+1] whose numbers are rows of a table. */
+static bool expect_index(const Node *node, const Value *v, int64_t rows, Diag *diag)
+{
+	const Tensor *index = value_tensor(v);
+	const Type *type = &v->type;
+	if (type->dtype != DT_I32 || type->rank != 1 || !type_is_number(type) || type->dim[0].plus % 2 == 0)
+		return node_error(node, diag, "%s is %s, expected an index i32[2R+1]", VALUE_TEXT(v));
+	if (!index)
+		return node_error(node, diag, "%s is %s and computed, but an index is a constant", VALUE_TEXT(v));
+	for (int64_t i = 0; i < type->dim[0].plus; i++)
+		if (tensor_at(index, i) < 0 || tensor_at(index, i) >= (double)rows)
+			return node_error(node, diag, "index %.0f at %lld is outside the table of %lld rows",
+				tensor_at(index, i), (long long)i, (long long)rows);
+	return true;
+}
+
+bool infer_DOT_BY_DISTANCE(const Node *node, Type results[RESULTS_MAX], Diag *diag)
+{
+	const Type *a = arg_type(node, 0), *b = arg_type(node, 1);
+	const int64_t heads = node->attr.heads;
+	if (!expect_float(node, 0, diag) || !expect_rank(node, 0, 2, 2, diag))
+		return false;
+	const int64_t hidden = dim_is_number(a->dim[1]) ? a->dim[1].plus : 0;
+	if (hidden < 1 || heads < 1 || hidden % heads != 0)
+		return node_error(
+			node, diag, "%s is %s, which cannot be cut into %lld heads", ARG_TEXT(0), (long long)heads);
+	if (b->rank != 2 || !dots_table(b, heads, hidden / heads))
+		return node_error(node, diag, "%s is %s, expected a table [D,%lld]", ARG_TEXT(1), (long long)hidden);
+	if (node->attr.axis != DOT_QUERIES && node->attr.axis != DOT_KEYS)
+		return node_error(node, diag, "axis is %lld, expected 1 (rows of queries) or 2 (rows of keys)",
+			(long long)node->attr.axis);
+	results[0] = type_make(DT_F32, 3, dim_number(heads), a->dim[0], a->dim[0]);
+	return expect_index(node, node->args[2], dots_rows(b), diag);
+}
+
+bool score_bias_fits(const ScoreBias *bias, int64_t heads, int64_t size, Dim queries, Dim keys)
 {
 	const Type *type = &bias->value->type;
 	const Dim one = dim_number(1), want[3] = {dim_number(heads), queries, keys};
 	if (!dtype_is_float(type->dtype))
 		return false;
+	if (bias->axis)
+		return dots_table(type, heads, size) && dim_equal(queries, keys);
 	if (bias->is_table)
 		return by_distance_table(type) && dim_equal(queries, keys)
 			&& (dim_equal(type->dim[0], want[0]) || dim_equal(type->dim[0], one));
@@ -92,32 +182,55 @@ bool score_bias_fits(const ScoreBias *bias, int64_t heads, Dim queries, Dim keys
 	return fits;
 }
 
-static bool expect_bias(const Node *node, const ScoreBias *bias, Diag *diag)
+/* Checks what a bias of products has beyond a fitting table. */
+static bool expect_dots(const Node *node, const ScoreBias *bias, Diag *diag)
+{
+	const Type *type = &bias->value->type;
+	if (bias->axis < 0)
+		return node_error(node, diag, "dots has a number that is not 0, 1 (queries) or 2 (keys)");
+	if (!bias->index)
+		return node_error(
+			node, diag, "%s is %s and has no index after it, which dots asks for", VALUE_TEXT(bias->value));
+	const bool packed = node->attr.has & A_panel;
+	if (type->rank != (packed ? 4 : 2) || (packed && type->dim[3].plus != node->attr.panel))
+		return node_error(node, diag, "%s is %s, expected a table %s", VALUE_TEXT(bias->value),
+			packed ? "packed in panels" : "[D,hidden]");
+	return expect_index(node, bias->index, dots_rows(type), diag);
+}
+
+static bool expect_bias(const Node *node, const ScoreBias *bias, int64_t size, Diag *diag)
 {
 	const Dim keys = arg_type(node, attention_parts(node) - 1)->dim[0];
 	const Value *places = bias->places;
-	if (!score_bias_fits(bias, node->attr.heads, query_rows(node), keys))
+	if (!score_bias_fits(bias, node->attr.heads, size, query_rows(node), keys))
 		return node_error(node, diag,
 			"%s is %s, expected a score bias: [heads,queries,keys] (heads and queries may be 1 or left out), "
-			"or, with as many queries as keys, a table by distance [heads,2R+1] or [1,2R+1]",
+			"or, with as many queries as keys, a table by distance [heads,2R+1] or [1,2R+1], or (dots) a "
+			"table [D,hidden]",
 			VALUE_TEXT(bias->value));
 	const bool placed = !places
 		|| (bias->is_table && places->type.rank == 1 && dim_equal(places->type.dim[0], keys));
-	return placed
-		|| node_error(node, diag, "%s is %s, expected one position per key, after a table by distance",
+	if (!placed)
+		return node_error(node, diag, "%s is %s, expected one position per key, after a table by distance",
 			VALUE_TEXT(places));
+	return !bias->axis || expect_dots(node, bias, diag);
 }
 
-static bool expect_biases(const Node *node, Diag *diag)
+static bool expect_biases(const Node *node, int64_t size, Diag *diag)
 {
 	ScoreBias biases[BIASES_MAX];
 	const int32_t count = attention_biases(node, biases);
 	int32_t taken = attention_parts(node);
+	if ((node->attr.has & A_dots) && node->attr.dots.count != count)
+		return node_error(
+			node, diag, "dots has %d numbers for %d score biases", node->attr.dots.count, count);
 	for (int32_t i = 0; i < count; i++) {
-		if (!expect_bias(node, &biases[i], diag))
+		if (!expect_bias(node, &biases[i], size, diag))
 			return false;
-		taken += biases[i].places ? 2 : 1;
+		taken += score_bias_args(&biases[i]);
 	}
+	if ((node->attr.has & A_panel) && !attention_has_dots(node, 0))
+		return node_error(node, diag, "panel is for tables of dots, and it has none");
 	return taken == node->nargs || node_error(node, diag, "has more than %d score biases", BIASES_MAX);
 }
 
@@ -155,7 +268,7 @@ bool infer_ATTENTION(const Node *node, Type results[RESULTS_MAX], Diag *diag)
 			(long long)node->attr.bits);
 	results[0] = floats_like(q);
 	results[0].dim[q->rank - 1] = dim_number(hidden);
-	return expect_selection(node, diag) && expect_biases(node, diag);
+	return expect_selection(node, diag) && expect_biases(node, hidden / heads, diag);
 }
 
 bool infer_RECEIVED(const Node *node, Type results[RESULTS_MAX], Diag *diag)

@@ -37,6 +37,7 @@ typedef struct AttentionMatch {
 	double scale;
 	ScoreBias bias[BIASES_MAX];
 	double factor[BIASES_MAX]; /* a bias counts times its factor */
+	Heads dotted[BIASES_MAX];  /* the rows that a bias of products multiplies */
 	int32_t nbiases;
 	Attrs selects; /* keep, share or threshold of the softmax, if any; nothing else */
 	Value *result;

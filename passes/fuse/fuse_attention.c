@@ -15,6 +15,11 @@
  *   softmax(add(mul(matmul %qh, %kh, 0.5), %b))
  *                                 ->      %c = attention %q, %k, %v, %table {heads=2 pack=none scale=0.5}
  *
+ * A product of q or k with a table of rows by distance is a bias of its own kind (attribute dots):
+ *
+ *   %b  = dot_by_distance %k, %rows, %index {heads=2 axis=2}
+ *                                 ->      %c = attention %q, %k, %v, %rows, %index {dots=[2] ..}
+ *
  * After this, memory is linear in the number of tokens: no scores are kept. A bias that is a matrix is the
  * exception. */
 #include "fuse.h"
@@ -94,14 +99,15 @@ static bool has_scores(Value *v, int depth)
 		&& heads_of(v->node->args[1], keys_last, &factor, &heads);
 }
 
-/* True when v is a bias by distance, or a sum that contains one. Such a sum is split into its terms. */
+/* True when v is a bias by distance, of numbers or of products, or a sum that contains one. Such a sum is
+ * split into its terms. */
 static bool has_table(Value *v, int depth)
 {
 	double factor = 1;
 	v = strip_factor(v, &factor);
 	if (is_sum(v) && depth > 0)
 		return has_table(v->node->args[0], depth - 1) || has_table(v->node->args[1], depth - 1);
-	return value_is(v, OP_BY_DISTANCE);
+	return value_is(v, OP_BY_DISTANCE) || value_is(v, OP_DOT_BY_DISTANCE);
 }
 
 /* Adds a bias times factor to the match. False when there are too many biases. */
@@ -116,13 +122,32 @@ static bool take_bias(Value *v, double factor, AttentionMatch *m)
 	ScoreBias *bias = &m->bias[m->nbiases];
 	m->factor[m->nbiases++] = factor;
 	*bias = (ScoreBias){.value = v};
+	if (value_is(v, OP_DOT_BY_DISTANCE)) {
+		const Node *dot = v->node;
+		m->dotted[m->nbiases - 1] = (Heads){
+			strip_factor(dot->args[0], &m->factor[m->nbiases - 1]), dot->attr.heads, 0};
+		*bias = (ScoreBias){.value = dot->args[1], .axis = (int32_t)dot->attr.axis, .index = dot->args[2]};
+	}
 	if (!value_is(v, OP_BY_DISTANCE))
 		return true;
 	Value *places = v->node->args[1];
-	*bias = (ScoreBias){v->node->args[0], NULL, true};
+	*bias = (ScoreBias){.value = v->node->args[0], .is_table = true};
 	if (places->type.dtype == DT_I32 && !places_are_plain(places))
 		bias->places = places;
 	return true;
+}
+
+/* NULL when the products of every bias are with q or k themselves, head by head; their factors join that of
+ * the bias. Else the reason. */
+static const char *match_dots(AttentionMatch *m)
+{
+	for (int32_t i = 0; i < m->nbiases; i++) {
+		const int32_t axis = m->bias[i].axis;
+		const Heads *with = axis == DOT_QUERIES ? &m->q : &m->k;
+		if (axis && (m->dotted[i].heads != with->heads || m->dotted[i].rows != with->rows))
+			return "a bias by distance multiplies other rows than q (axis 1) or k (axis 2)";
+	}
+	return NULL;
 }
 
 /* q, k, their factor and the biases, from the scores that softmax reads. */
@@ -152,9 +177,9 @@ static const char *match_scores(Value *scores, AttentionMatch *m)
 		return "the right side of the scores is not k[S,H] split into heads and transposed";
 	const Dim rows = m->k.rows->type.dim[0];
 	for (int32_t i = 0; i < m->nbiases; i++)
-		if (!score_bias_fits(&m->bias[i], m->q.heads, rows, rows))
+		if (!score_bias_fits(&m->bias[i], m->q.heads, m->q.size, rows, rows))
 			return "a score bias does not have one number per key, or does not fit the heads";
-	return NULL;
+	return match_dots(m);
 }
 
 const char *attention_match(const Graph *graph, const Node *softmax, AttentionMatch *m)
@@ -206,12 +231,15 @@ static Value *attention_emit(Graph *graph, const AttentionMatch *m, PassRun *run
 	attr.heads = m->q.heads;
 	attr.pack = PACK_NONE;
 	attr.scale = m->scale;
+	attr.dots.count = m->nbiases;
 	for (int32_t i = 0; i < m->nbiases; i++) {
 		args[nargs] = bias_value(graph, m->result->node, &m->bias[i], m->factor[i], run->diag);
 		if (!args[nargs++])
 			return NULL;
-		if (m->bias[i].places)
-			args[nargs++] = m->bias[i].places;
+		if (score_bias_args(&m->bias[i]) == 2)
+			args[nargs++] = m->bias[i].places ? m->bias[i].places : m->bias[i].index;
+		attr.dots.at[i] = m->bias[i].axis;
+		attr.has |= m->bias[i].axis ? A_dots : 0;
 	}
 	return rewrite_value(graph, m->result, OP_ATTENTION, args, nargs, &attr, run);
 }

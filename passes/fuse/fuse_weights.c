@@ -9,8 +9,9 @@
  *
  * with wq2 = wq * scale, bq2 = bq * scale and bo2 = bo + wo bv; the biases bk and bv are gone.
  *
- * The reasons: a key bias adds the same q . bk to all scores of a query, and softmax cancels it.
- * Probabilities sum to one, so attention passes a value bias on unchanged. */
+ * The reasons: a key bias adds the same q . bk to all scores of a query, and softmax cancels it. Not so where
+ * a score bias multiplies k itself (DeBERTa): its products differ from key to key. Probabilities sum to one,
+ * so attention passes a value bias on unchanged. */
 #include "fuse.h"
 #include <math.h>
 
@@ -48,6 +49,10 @@ bool fuse_scale(Graph *graph, PassRun *run)
 	for (Node *node = graph->first; node; node = node->next) {
 		if (node->op != OP_ATTENTION || !(node->attr.has & A_scale) || node->attr.pack == PACK_QKV)
 			continue;
+		if (attention_has_dots(node, DOT_QUERIES)) {
+			pass_note(run, node, "fold-scale: scale=%.9g stays, a score bias reads q too", node->attr.scale);
+			continue;
+		}
 		double scale = node->attr.scale;
 		Node *q = rotated_linear(graph, node->args[0], node), *received = received_of(graph, node);
 		if (!q || q->attr.has) {
@@ -97,6 +102,10 @@ static bool drop_key_bias(Graph *graph, Node *attention, PassRun *run)
 	Node *k = linear_of(graph, attention->args[1], attention);
 	if (!k || k->attr.has || !linear_bias(k))
 		return true;
+	if (attention_has_dots(attention, DOT_KEYS)) {
+		pass_note(run, attention, "fold-bias: the bias of k stays, a score bias reads k too");
+		return true;
+	}
 	pass_note(run, attention, "fold-bias: the bias of k is dropped: softmax cancels it");
 	run->changes++;
 	return linear_replace(graph, k, value_tensor(k->args[1]), NULL, run) != NULL;

@@ -142,6 +142,8 @@ static const KernelInfo *node_sparse_kernel(
 /* The kernel variant of its op that a node needs. */
 static uint32_t node_variant(const Node *node)
 {
+	if (node->op == OP_ATTENTION && attention_has_dots(node, 0))
+		return KERNEL_RELATIVE;
 	if (node->op == OP_ATTENTION && node->nargs > attention_parts(node))
 		return KERNEL_BIASED;
 	const bool can_select = node->op == OP_ATTENTION || node->op == OP_SOFTMAX;

@@ -10,8 +10,10 @@
  * and sums groups of g inputs, the layout is packed[p][k / g][i][k % g]. The last panel, the last group and
  * the bias are padded with zeros. Every packed linear has a bias, so kernels need no special cases. A weight
  * that several ops share is packed once. Sparse kernels read i8[bytes] without the zeros, in the layout of
- * ir/sparse.c. If a linear also multiplies by an embed's table (a tied decoder), the embed reads its rows
- * from the panels. */
+ * ir/sparse.c. The tables of products by distance (attention's dots) are cut into heads and panels of 32
+ * rows: packed[h][p][k][i] = table[p * 32 + i][h * d + k]. If a linear also multiplies by an embed's table (a
+ * tied decoder), the embed reads its rows from the panels. */
+#include "ir/attention.h"
 #include "passes/rewrite.h"
 #include <stdlib.h>
 #include <string.h>
@@ -195,18 +197,85 @@ static bool node_pack(Graph *graph, Node *node, PassRun *run, const Tensor **pac
 	return true;
 }
 
+/* ---- tables of products by distance ---------------------------------------------------------- */
+
+enum { DOTS_PANEL = 32 }; /* RELATIVE_PANEL of the kernels */
+
+static Tensor *pack_table(Graph *graph, const Tensor *from, int64_t heads)
+{
+	const int64_t rows = from->type.dim[0].plus, d = from->type.dim[1].plus / heads,
+				  panels = (rows + DOTS_PANEL - 1) / DOTS_PANEL;
+	Tensor *to = tensor_derived(
+		graph, from, "panels", type_numbers(DT_F32, 4, (int64_t[]){heads, panels, d, DOTS_PANEL}));
+	float *target = (float *)(uintptr_t)to->data,
+		  *row = mem_alloc(graph->module->mem, (size_t)(heads * d) * 4);
+	for (int64_t r = 0; r < rows; r++) {
+		tensor_floats(from, r * heads * d, heads * d, row);
+		for (int64_t h = 0; h < heads; h++)
+			for (int64_t k = 0; k < d; k++)
+				target[((h * panels + r / DOTS_PANEL) * d + k) * DOTS_PANEL + r % DOTS_PANEL] = row[h * d
+					+ k];
+	}
+	return to;
+}
+
+/* The packed form of the table that an earlier attention reads; NULL: there is none. */
+static Value *table_before(
+	const Graph *graph, const Node *node, const Value *table, const Value *const *packed_of)
+{
+	for (const Node *other = graph->first; other != node; other = other->next)
+		for (int32_t i = 0; i < other->nargs && other->op == OP_ATTENTION; i++)
+			if (packed_of[other->args[i]->id] == table && other->attr.heads == node->attr.heads)
+				return other->args[i];
+	return NULL;
+}
+
+static bool tables_pack(Graph *graph, Node *node, PassRun *run, const Value **packed_of)
+{
+	ScoreBias biases[BIASES_MAX];
+	const int32_t count = attention_biases(node, biases);
+	int32_t at = attention_parts(node);
+	if ((node->attr.has & A_panel) || !attention_has_dots(node, 0))
+		return true;
+	for (int32_t i = 0; i < count; at += score_bias_args(&biases[i++])) {
+		Value *table = biases[i].value;
+		if (!biases[i].axis)
+			continue;
+		if (!value_is_const(table))
+			return diag_error(run->diag, EXIT_UNSUPPORTED, node->line,
+				"pack-weights: %s, a table of products by distance, is not a constant; run fold-const first",
+				value_print(table, (char[264]){0}));
+		Value *packed = table_before(graph, node, table, packed_of);
+		if (!packed)
+			packed = graph_const(
+				graph, node, pack_table(graph, value_tensor(table), node->attr.heads), table->node->origin);
+		node->args[at] = packed;
+		packed_of[packed->id] = table;
+		rewrite_erase(graph, table->node);
+	}
+	node->attr.has |= A_panel;
+	node->attr.panel = DOTS_PANEL;
+	run->changes++;
+	return true;
+}
+
 bool pass_pack_weights(Graph *graph, PassRun *run)
 {
 	size_t known = graph->next_id;
 	for (const Node *node = graph->first; node; node = node->next)
-		known += is_linear(node) ? 4 : 0; /* each gets at most four new constants */
+		known += is_linear(node) || node->op == OP_ATTENTION ? 4
+															 : 0; /* each gets at most four new constants */
 	const Tensor **packed_from = checked_calloc(known + 1, sizeof *packed_from); /* by value id */
+	const Value **packed_of = checked_calloc(known + 1, sizeof *packed_of);
 	bool good = true;
 	for (Node *node = graph->first, *next; node && good; node = next) {
 		next = node->next;
 		if (is_linear(node))
 			good = node_pack(graph, node, run, packed_from);
+		if (node->op == OP_ATTENTION)
+			good = tables_pack(graph, node, run, packed_of);
 	}
 	free(packed_from);
+	free(packed_of);
 	return good;
 }

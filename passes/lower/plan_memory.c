@@ -16,6 +16,7 @@
  * the chain reads or writes is live during the whole chain.
  *
  * Input: the kernels' scratch sizes, set by lower. Output: Graph.arena and the attribute offset. */
+#include "ir/attention.h"
 #include "passes/rewrite.h"
 #include <stdlib.h>
 
@@ -187,6 +188,8 @@ static bool plan_scratch(Graph *graph, PassRun *run)
 		int64_t size = sized->dim[sized->rank - 1].plus
 			/ ((node->attr.has & A_heads) ? node->attr.heads * parts : 1);
 		int64_t staged = kernel->staged * round_up(size);
+		if (node->op == OP_ATTENTION)
+			staged += kernel->relative * (attention_packed_rows(node) + 32);
 		arena->per_thread = staged > arena->per_thread ? staged : arena->per_thread;
 		int64_t bytes = kernel->scratch_per_token * size + kernel->scratch;
 		if (arena->per_thread_token < bytes)

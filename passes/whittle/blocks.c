@@ -28,6 +28,17 @@ static bool find_residual(const Graph *graph, const Value *inner, Block *block)
 	return type_equal(&block->around->type, &block->sum->results[0]->type);
 }
 
+/* True when only the attention reads the linear's result: once for its scores, and in biases of products
+ * along an axis. */
+static bool is_read_once(const Graph *graph, const AttentionMatch *heads, const Node *linear, int32_t axis)
+{
+	int32_t dots = 0;
+	for (int32_t i = 0; i < heads->nbiases; i++)
+		dots += axis && heads->bias[i].axis == axis;
+	const int32_t uses = value_uses(graph, linear->results[0]);
+	return value_only_user(graph, linear->results[0]) || (dots > 0 && uses == 1 + dots);
+}
+
 static const char *find_attention(const Graph *graph, Layer *layer, const Node *softmax)
 {
 	const char *why = attention_match(graph, softmax, &layer->heads);
@@ -39,8 +50,9 @@ static const char *find_attention(const Graph *graph, Layer *layer, const Node *
 	if (!layer->q || !layer->k || !layer->v || layer->q == layer->k || layer->q == layer->v
 		|| layer->k == layer->v)
 		return "q, k and v are not three separate linears with constant weights";
-	if (!value_only_user(graph, layer->q->results[0]) || !value_only_user(graph, layer->k->results[0])
-		|| !value_only_user(graph, layer->v->results[0]))
+	if (!is_read_once(graph, &layer->heads, layer->q, DOT_QUERIES)
+		|| !is_read_once(graph, &layer->heads, layer->k, DOT_KEYS)
+		|| !is_read_once(graph, &layer->heads, layer->v, 0))
 		return "q, k or v has other uses";
 	return find_residual(graph, layer->heads.result, &layer->attention) ? NULL
 																		: "its result is not read by exactly "

@@ -14,6 +14,8 @@
  *   %s = add %scores, %b                                  ->      %b2 = by_distance %t2, %x : f32[2,S,S]
  *                                                                 %s = add %scores, %b2
  *
+ * A bias of products by distance gets a table with the columns of those heads.
+ *
  * Attention then has fewer heads of the same size, which saves time in every kernel. Widths may differ
  * between layers. keep=N keeps N heads in each layer. share=X keeps this share of all heads over all layers,
  * at least one per layer. heads=0.3,4.11 removes the listed heads. prune.c ranks the heads. The remaining
@@ -38,35 +40,73 @@ static bool has_row_by_head(const Value *v)
 	return value_is(v, OP_BY_DISTANCE) && !dim_equal(v->node->args[0]->type.dim[0], dim_number(1));
 }
 
+/* `width` rows of a table for each head that stays. NULL and messages on error. */
+static Value *rows_of_rest(Graph *graph, Node *before, Value *table, const Group *group, int32_t width,
+	const char *origin, PassRun *run)
+{
+	const int64_t left = (int64_t)(group->count - group->ngone) * width;
+	Tensor *rest = tensor_new(graph->module, NULL, type_make(DT_I32, 1, dim_number(left)));
+	int64_t n = 0;
+	for (int32_t u = 0; u < group->count; u++)
+		for (int32_t i = 0; i < width && !group->gone[u]; i++)
+			tensor_set(rest, n++, (double)u * width + i);
+	Value *rows[] = {table, graph_const(graph, before, rest, origin)};
+	return graph_emit(graph, before, OP_EMBED, rows, 2, NULL, origin, run->diag);
+}
+
 /* The same bias for the heads that stay. NULL and messages on error. */
 static Value *bias_of_rest(Graph *graph, Node *before, const Node *bias, const Group *group, PassRun *run)
 {
 	const char *origin = bias->origin;
-	Tensor *rest = tensor_new(
-		graph->module, NULL, type_make(DT_I32, 1, dim_number(group->count - group->ngone)));
-	for (int32_t u = 0, n = 0; u < group->count; u++)
-		if (!group->gone[u])
-			tensor_set(rest, n++, u);
-	Value *rows[] = {bias->args[0], graph_const(graph, before, rest, origin)};
-	Value *table = graph_emit(graph, before, OP_EMBED, rows, 2, NULL, origin, run->diag);
+	Value *table = rows_of_rest(graph, before, bias->args[0], group, 1, origin, run);
 	if (!table)
 		return NULL;
 	return graph_emit(
 		graph, before, OP_BY_DISTANCE, (Value *[]){table, bias->args[1]}, 2, NULL, origin, run->diag);
 }
 
+/* Makes products by distance those of the heads that stay: they read a table with fewer columns. */
+static bool set_dots(Graph *graph, Node *dots, const Group *group, PassRun *run)
+{
+	const Attrs turn = {.has = A_perm, .perm = {2, {1, 0}}};
+	const char *origin = dots->origin;
+	Value *table = graph_emit(graph, dots, OP_TRANSPOSE, &dots->args[1], 1, &turn, origin, run->diag);
+	if (table)
+		table = rows_of_rest(graph, dots, table, group, group->width, origin, run);
+	if (table)
+		table = graph_emit(graph, dots, OP_TRANSPOSE, &table, 1, &turn, origin, run->diag);
+	dots->args[1] = table;
+	dots->attr.heads = group->count - group->ngone;
+	return table != NULL;
+}
+
 /* Replaces the biases by distance that ops of the layer read. */
 static bool set_biases(Graph *graph, const Group *group, PassRun *run)
 {
-	for (Node *node = graph->first; node; node = node->next)
-		for (int32_t i = 0; i < node->nargs && node_layer(node) == group->layer->number; i++)
+	for (Node *node = graph->first; node; node = node->next) {
+		if (node_layer(node) != group->layer->number)
+			continue;
+		if (node->op == OP_DOT_BY_DISTANCE && !set_dots(graph, node, group, run))
+			return false;
+		for (int32_t i = 0; i < node->nargs; i++)
 			if (has_row_by_head(node->args[i])
 				&& !(node->args[i] = bias_of_rest(graph, node, node->args[i]->node, group, run)))
 				return false;
+	}
 	return true;
 }
 
+/* True when the layer has products by distance with the table. */
+static bool has_dots(const Graph *graph, const Layer *layer, const Value *table)
+{
+	for (const Node *node = graph->first; node; node = node->next)
+		if (node->op == OP_DOT_BY_DISTANCE && node->args[1] == table && node_layer(node) == layer->number)
+			return true;
+	return false;
+}
+
 /* True when an op of the layer reads the bias from a table. */
+
 static bool reads_table(const Graph *graph, const Layer *layer, const Value *table)
 {
 	for (const Node *node = graph->first; node; node = node->next)
@@ -81,7 +121,9 @@ static bool has_fixed_bias(const Graph *graph, const Layer *layer)
 {
 	for (int32_t i = 0; i < layer->heads.nbiases; i++) {
 		const ScoreBias *bias = &layer->heads.bias[i];
-		const bool by_head = (bias->is_table || bias->value->type.rank == 3)
+		if (bias->axis && !has_dots(graph, layer, bias->value))
+			return true;
+		const bool by_head = !bias->axis && (bias->is_table || bias->value->type.rank == 3)
 			&& !dim_equal(bias->value->type.dim[0], dim_number(1));
 		if (by_head && !(bias->is_table && reads_table(graph, layer, bias->value)))
 			return true;

@@ -1,10 +1,12 @@
 /* attention__avx2.c: attention__scalar.c with AVX2 and FMA, similar to attention__avx512.c.
  *
  *   scratch  float packed[keys*d], panel p = packed + p*16*d is K^T[d][min(16, keys - p*16)]
- *            float score[4][keys]; received: sum[keys] after it, attention_biased: slice[2 * keys] */
+ *            float score[4][keys]; received: sum[keys] after it, attention_biased: slice[2 * keys];
+ *            attention_relative: sum[32][keys], products[4][rows of a table], then the slices */
 #if defined(__x86_64__)
 #include "math__avx2.h"
 #include "bias__scalar.h"
+#include "relative__scalar.h"
 #include "select__scalar.h"
 
 RT_INLINE RT_TARGET_AVX2 void attention_avx2_pack(
@@ -51,6 +53,20 @@ RT_INLINE RT_TARGET_AVX2 void attention_avx2_tile(float *c, int cs, const float 
 	}
 }
 
+/* out[m][n] = product of x[m] and row n of 16 rows of a table that lie side by side. */
+RT_INLINE RT_TARGET_AVX2 void relative_avx2_products(
+	float *out, int stride, const float *x, int x_stride, const float *row, int d, int mr)
+{
+	static const float ones[4] = {1, 1, 1, 1};
+#define RELATIVE_PRODUCTS(m) \
+	case m: attention_avx2_tile(out, stride, x, x_stride, row, RELATIVE_PANEL, d, 16, ones, m, 1); break;
+	switch (mr) {
+		RELATIVE_PRODUCTS(1) RELATIVE_PRODUCTS(2) RELATIVE_PRODUCTS(3) RELATIVE_PRODUCTS(4)
+	}
+#undef RELATIVE_PRODUCTS
+}
+RELATIVE_SUMS(relative_avx2_sums, RT_TARGET_AVX2, relative_avx2_products)
+
 /* The weights of mr queries from i0 on with all keys, for one head: scores, optional biases, selection and
  * softmax. factor: 1 / sum for each query. */
 RT_INLINE RT_TARGET_AVX2 void attention_avx2_weights(const float *q, int q_stride, const float *packed,
@@ -93,16 +109,31 @@ RT_INLINE RT_TARGET_AVX2 void attention_avx2_queries(float *out, int out_stride,
 				out + j, out_stride, score, keys, v + j, v_stride, keys, d - j, factor, mr, 0);
 }
 
-RT_INLINE RT_TARGET_AVX2 void attention_biased_f32__avx2(float *out, const float *q, const float *k,
+RT_INLINE RT_TARGET_AVX2 void attention_relative_f32__avx2(float *out, const float *q, const float *k,
 	const float *v, int queries, int keys, int heads, int d, int q_stride, int k_stride, int v_stride, int h0,
-	int h1, float scale, int keep, float threshold, const RtBias *bias, int nbias, void *scratch)
+	int h1, float scale, int keep, float threshold, const RtBias *bias, int nbias, const RtRelative *relative,
+	int nrelative, void *scratch)
 {
-	float *packed = scratch, *score = packed + (size_t)keys * (size_t)d;
+	float *packed = scratch, *score = packed + (size_t)keys * (size_t)d, *sum = score + 6 * (size_t)keys,
+		  *products = sum + RELATIVE_BLOCK * (size_t)keys;
+	const int32_t *slice[RELATIVE_MOST];
+	relative_slices(slice, (int32_t *)(void *)(products + 4 * relative_most(relative, nrelative)), relative,
+		nrelative, keys);
 	for (int h = h0; h < h1; h++) {
 		size_t column = (size_t)h * (size_t)d;
-		const BiasHead biases = bias_head(score + 4 * (size_t)keys, bias, nbias, h, keys, 0);
+		BiasHead biases = bias_head(score + 4 * (size_t)keys, bias, nbias, h, keys, 0);
 		attention_avx2_pack(packed, k + column, keys, d, k_stride);
 		for (int i = 0, mr; i < queries; i += mr) {
+			if (nrelative && keys && i % RELATIVE_BLOCK == 0) {
+				const int count = rt_min(RELATIVE_BLOCK, queries - i);
+				memset(sum, 0, (size_t)count * (size_t)keys * sizeof *sum);
+				for (int b = 0; b < nrelative; b++)
+					relative_avx2_sums(sum, products, relative + b, slice[b],
+						relative[b].by_key ? k + column : q + (size_t)i * (size_t)q_stride + column,
+						relative[b].by_key ? k_stride : q_stride, h, d, i, count, keys);
+				biases.relative = sum;
+				biases.first = i;
+			}
 			float *y = out + (size_t)i * (size_t)heads * (size_t)d + column;
 			const float *query = q + (size_t)i * (size_t)q_stride + column;
 			mr = queries - i >= 2 ? 2 : 1;
@@ -111,7 +142,7 @@ RT_INLINE RT_TARGET_AVX2 void attention_biased_f32__avx2(float *out, const float
 #define ATTENTION_QUERIES(m) \
 	case m: \
 		attention_avx2_queries(y, heads *d, query, q_stride, packed, v + column, v_stride, keys, d, scale, \
-			keep, threshold, score, nbias ? &biases : NULL, i, m); \
+			keep, threshold, score, nbias + nrelative ? &biases : NULL, i, m); \
 		break;
 			switch (mr) {
 				ATTENTION_QUERIES(1) ATTENTION_QUERIES(2) ATTENTION_QUERIES(4)
@@ -119,6 +150,14 @@ RT_INLINE RT_TARGET_AVX2 void attention_biased_f32__avx2(float *out, const float
 #undef ATTENTION_QUERIES
 		}
 	}
+}
+
+RT_INLINE RT_TARGET_AVX2 void attention_biased_f32__avx2(float *out, const float *q, const float *k,
+	const float *v, int queries, int keys, int heads, int d, int q_stride, int k_stride, int v_stride, int h0,
+	int h1, float scale, int keep, float threshold, const RtBias *bias, int nbias, void *scratch)
+{
+	attention_relative_f32__avx2(out, q, k, v, queries, keys, heads, d, q_stride, k_stride, v_stride, h0, h1,
+		scale, keep, threshold, bias, nbias, NULL, 0, scratch);
 }
 
 RT_INLINE RT_TARGET_AVX2 void attention_select_f32__avx2(float *out, const float *q, const float *k,

@@ -12,9 +12,11 @@
  * Biases are added before this scaling; see attention__avx512.h.
  *
  *   scratch  float queries[d][32], score[keys][32], k[keys][d rounded up to 16], v[keys][d rounded up to 16];
- *            attention_biased: slice[2 * keys] behind them */
+ *            attention_biased: slice[2 * keys] behind them; attention_relative: sum[keys][32],
+ * products[16][rows of a table] in front of the slice, and slices of rows behind it */
 #if defined(__x86_64__)
 #include "attention__avx512.h"
+#include "relative__avx512.h"
 
 /* queries[j][i] = factor * element j of query i, for count <= 32 of them; 0 beyond. */
 RT_INLINE RT_TARGET_AVX512 void attention_avx512_queries(
@@ -34,53 +36,6 @@ RT_INLINE RT_TARGET_AVX512 void attention_avx512_queries(
 			RT_UNROLL_FULL for (int j = 0; j < 16; j++) if (j0 + j < d)
 				_mm512_storeu_ps(queries + (size_t)(j0 + j) * 32 + (size_t)i0, r[j]);
 		}
-}
-
-/* score[t][..] = scores of 16 nv queries with the keys k[t], t < mr; top becomes the largest of each query.
- */
-RT_INLINE RT_TARGET_AVX512 void attention_avx512_keys(
-	float *score, const float *queries, const float *k, int d, int k_stride, __m512 top[2], int mr, int nv)
-{
-	__m512 acc[8][2];
-	RT_UNROLL_FULL for (int t = 0; t < mr; t++) RT_UNROLL_FULL for (int v = 0; v < nv; v++) acc[t][v]
-		= _mm512_setzero_ps();
-	for (int j = 0; j < d; j++) {
-		__m512 x[2];
-		RT_UNROLL_FULL for (int v = 0; v < nv; v++) x[v] = _mm512_loadu_ps(queries + 32 * (size_t)j + 16 * v);
-		RT_UNROLL_FULL for (int t = 0; t < mr; t++)
-		{
-			const __m512 y = _mm512_set1_ps(k[(size_t)t * (size_t)k_stride + (size_t)j]);
-			RT_UNROLL_FULL for (int v = 0; v < nv; v++) acc[t][v] = _mm512_fmadd_ps(x[v], y, acc[t][v]);
-		}
-	}
-	RT_UNROLL_FULL for (int t = 0; t < mr; t++) RT_UNROLL_FULL for (int v = 0; v < nv; v++)
-	{
-		_mm512_storeu_ps(score + 32 * t + 16 * v, acc[t][v]);
-		top[v] = _mm512_max_ps(acc[t][v], top[v]);
-	}
-}
-
-/* out[i][n] = inverse[i] * sum over t of weight[t][i] v[t][n] for i < mr and n < columns <= 16 nv. */
-RT_INLINE RT_TARGET_AVX512 void attention_avx512_values(float *out, int out_stride, const float *weight,
-	const float *v, int v_stride, int keys, int columns, const float *inverse, int mr, int nv)
-{
-	__m512 acc[8][2];
-	const __mmask16 m[2] = {math_avx512_first(columns), math_avx512_first(columns - 16)};
-	RT_UNROLL_FULL for (int i = 0; i < mr; i++) RT_UNROLL_FULL for (int j = 0; j < nv; j++) acc[i][j]
-		= _mm512_setzero_ps();
-	for (int t = 0; t < keys; t++) {
-		__m512 row[2];
-		RT_UNROLL_FULL for (int j = 0; j < nv; j++) row[j] = _mm512_maskz_loadu_ps(
-			m[j], v + (size_t)t * (size_t)v_stride + 16 * j);
-		RT_UNROLL_FULL for (int i = 0; i < mr; i++)
-		{
-			const __m512 x = _mm512_set1_ps(weight[32 * (size_t)t + (size_t)i]);
-			RT_UNROLL_FULL for (int j = 0; j < nv; j++) acc[i][j] = _mm512_fmadd_ps(x, row[j], acc[i][j]);
-		}
-	}
-	RT_UNROLL_FULL for (int i = 0; i < mr; i++) RT_UNROLL_FULL for (int j = 0; j < nv; j++)
-		_mm512_mask_storeu_ps(out + (size_t)i * (size_t)out_stride + 16 * j, m[j],
-			_mm512_mul_ps(acc[i][j], _mm512_set1_ps(inverse[i])));
 }
 
 /* Copies rows of d numbers, padded with zeros to a multiple of 16. */
@@ -184,7 +139,7 @@ RT_INLINE RT_TARGET_AVX512 void attention_avx512_weights(float *score, float inv
 #define ATTENTION_KEYS(m) \
 	case m: \
 		attention_avx512_keys( \
-			score + 32 * (size_t)t, queries, k + (size_t)t * (size_t)wide, d, wide, top, m, nv); \
+			score + 32 * (size_t)t, 32, queries, k + (size_t)t * (size_t)wide, d, wide, top, m, nv); \
 		break;
 		switch (mr) {
 			ATTENTION_KEYS(1) ATTENTION_KEYS(2) ATTENTION_KEYS(4) ATTENTION_KEYS(8)
@@ -256,14 +211,20 @@ RT_INLINE RT_TARGET_AVX512 void attention_avx512_block(float *out, int out_strid
 /* selects: a literal at the call. */
 RT_INLINE RT_TARGET_AVX512 void attention_avx512_heads(float *out, const float *q, const float *k,
 	const float *v, int queries, int keys, int heads, int d, int q_stride, int k_stride, int v_stride, int h0,
-	int h1, float scale, int selects, int keep, float threshold, const RtBias *bias, int nbias, void *scratch)
+	int h1, float scale, int selects, int keep, float threshold, const RtBias *bias, int nbias,
+	const RtRelative *relative, int nrelative, void *scratch)
 {
 	const int wide = (d + 15) & ~15;
 	float *transposed = scratch, *score = transposed + 32 * (size_t)d, *own_k = score + 32 * (size_t)keys;
-	float *own_v = own_k + (size_t)keys * (size_t)wide, *slice = own_v + (size_t)keys * (size_t)wide;
+	float *own_v = own_k + (size_t)keys * (size_t)wide, *sum = own_v + (size_t)keys * (size_t)wide;
+	float *products = sum + (nrelative ? 32 * (size_t)keys : 0),
+		  *slice = products + 16 * relative_most(relative, nrelative);
+	const int32_t *rows[RELATIVE_MOST];
+	relative_slices(rows, (int32_t *)(void *)(slice + 2 * (size_t)keys), relative, nrelative, keys);
 	for (int h = h0; h < h1; h++) {
 		const size_t column = (size_t)h * (size_t)d;
-		const BiasHead biases = bias_head(slice, bias, nbias, h, keys, 1);
+		BiasHead biases = bias_head(slice, bias, nbias, h, keys, 1);
+		biases.relative = nrelative ? sum : NULL;
 		attention_avx512_copy(own_k, k + column, keys, d, k_stride);
 		attention_avx512_copy(own_v, v + column, keys, d, v_stride);
 		for (int i = 0; i < queries; i += 32) {
@@ -271,12 +232,15 @@ RT_INLINE RT_TARGET_AVX512 void attention_avx512_heads(float *out, const float *
 			float *y = out + (size_t)i * (size_t)heads * (size_t)d + column;
 			attention_avx512_queries(transposed, q + column + (size_t)i * (size_t)q_stride, count, d,
 				q_stride, selects ? 1.0f : scale * 1.44269504f);
+			if (nrelative && keys)
+				relative_avx512_sums(
+					sum, products, relative, rows, nrelative, transposed, own_k, h, d, i, count, keys);
 			if (count > 16)
 				attention_avx512_block(y, heads * d, transposed, own_k, own_v, count, keys, d, score, selects,
-					scale, keep, threshold, nbias ? &biases : NULL, i, 2);
+					scale, keep, threshold, nbias + nrelative ? &biases : NULL, i, 2);
 			else
 				attention_avx512_block(y, heads * d, transposed, own_k, own_v, count, keys, d, score, selects,
-					scale, keep, threshold, nbias ? &biases : NULL, i, 1);
+					scale, keep, threshold, nbias + nrelative ? &biases : NULL, i, 1);
 		}
 	}
 }
@@ -286,7 +250,7 @@ RT_INLINE RT_TARGET_AVX512 void attention_f32__avx512(float *out, const float *q
 	int h1, float scale, void *scratch)
 {
 	attention_avx512_heads(out, q, k, v, queries, keys, heads, d, q_stride, k_stride, v_stride, h0, h1, scale,
-		0, 0, 0, NULL, 0, scratch);
+		0, 0, 0, NULL, 0, NULL, 0, scratch);
 }
 
 RT_INLINE RT_TARGET_AVX512 void attention_select_f32__avx512(float *out, const float *q, const float *k,
@@ -294,7 +258,7 @@ RT_INLINE RT_TARGET_AVX512 void attention_select_f32__avx512(float *out, const f
 	int h1, float scale, int keep, float threshold, void *scratch)
 {
 	attention_avx512_heads(out, q, k, v, queries, keys, heads, d, q_stride, k_stride, v_stride, h0, h1, scale,
-		1, keep, threshold, NULL, 0, scratch);
+		1, keep, threshold, NULL, 0, NULL, 0, scratch);
 }
 
 RT_INLINE RT_TARGET_AVX512 void attention_biased_f32__avx512(float *out, const float *q, const float *k,
@@ -302,7 +266,16 @@ RT_INLINE RT_TARGET_AVX512 void attention_biased_f32__avx512(float *out, const f
 	int h1, float scale, int keep, float threshold, const RtBias *bias, int nbias, void *scratch)
 {
 	attention_avx512_heads(out, q, k, v, queries, keys, heads, d, q_stride, k_stride, v_stride, h0, h1, scale,
-		1, keep, threshold, bias, nbias, scratch);
+		1, keep, threshold, bias, nbias, NULL, 0, scratch);
+}
+
+RT_INLINE RT_TARGET_AVX512 void attention_relative_f32__avx512(float *out, const float *q, const float *k,
+	const float *v, int queries, int keys, int heads, int d, int q_stride, int k_stride, int v_stride, int h0,
+	int h1, float scale, int keep, float threshold, const RtBias *bias, int nbias, const RtRelative *relative,
+	int nrelative, void *scratch)
+{
+	attention_avx512_heads(out, q, k, v, queries, keys, heads, d, q_stride, k_stride, v_stride, h0, h1, scale,
+		1, keep, threshold, bias, nbias, relative, nrelative, scratch);
 }
 
 /* Adds the weights of up to 32 queries across lanes, and those of all queries in sum[keys], in place of v. */

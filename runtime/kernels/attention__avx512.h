@@ -14,6 +14,53 @@ RT_INLINE int attention_avx512_height(int left)
 	return left >= 2 ? 2 : 1;
 }
 
+/* score[t][..] = scores of 16 nv queries with the keys k[t], t < mr, at t * stride; top becomes the largest
+ * of each query. */
+RT_INLINE RT_TARGET_AVX512 void attention_avx512_keys(float *score, int stride, const float *queries,
+	const float *k, int d, int k_stride, __m512 top[2], int mr, int nv)
+{
+	__m512 acc[8][2];
+	RT_UNROLL_FULL for (int t = 0; t < mr; t++) RT_UNROLL_FULL for (int v = 0; v < nv; v++) acc[t][v]
+		= _mm512_setzero_ps();
+	for (int j = 0; j < d; j++) {
+		__m512 x[2];
+		RT_UNROLL_FULL for (int v = 0; v < nv; v++) x[v] = _mm512_loadu_ps(queries + 32 * (size_t)j + 16 * v);
+		RT_UNROLL_FULL for (int t = 0; t < mr; t++)
+		{
+			const __m512 y = _mm512_set1_ps(k[(size_t)t * (size_t)k_stride + (size_t)j]);
+			RT_UNROLL_FULL for (int v = 0; v < nv; v++) acc[t][v] = _mm512_fmadd_ps(x[v], y, acc[t][v]);
+		}
+	}
+	RT_UNROLL_FULL for (int t = 0; t < mr; t++) RT_UNROLL_FULL for (int v = 0; v < nv; v++)
+	{
+		_mm512_storeu_ps(score + (size_t)t * (size_t)stride + 16 * v, acc[t][v]);
+		top[v] = _mm512_max_ps(acc[t][v], top[v]);
+	}
+}
+
+/* out[i][n] = inverse[i] * sum over t of weight[t][i] v[t][n] for i < mr and n < columns <= 16 nv. */
+RT_INLINE RT_TARGET_AVX512 void attention_avx512_values(float *out, int out_stride, const float *weight,
+	const float *v, int v_stride, int keys, int columns, const float *inverse, int mr, int nv)
+{
+	__m512 acc[8][2];
+	const __mmask16 m[2] = {math_avx512_first(columns), math_avx512_first(columns - 16)};
+	RT_UNROLL_FULL for (int i = 0; i < mr; i++) RT_UNROLL_FULL for (int j = 0; j < nv; j++) acc[i][j]
+		= _mm512_setzero_ps();
+	for (int t = 0; t < keys; t++) {
+		__m512 row[2];
+		RT_UNROLL_FULL for (int j = 0; j < nv; j++) row[j] = _mm512_maskz_loadu_ps(
+			m[j], v + (size_t)t * (size_t)v_stride + 16 * j);
+		RT_UNROLL_FULL for (int i = 0; i < mr; i++)
+		{
+			const __m512 x = _mm512_set1_ps(weight[32 * (size_t)t + (size_t)i]);
+			RT_UNROLL_FULL for (int j = 0; j < nv; j++) acc[i][j] = _mm512_fmadd_ps(x, row[j], acc[i][j]);
+		}
+	}
+	RT_UNROLL_FULL for (int i = 0; i < mr; i++) RT_UNROLL_FULL for (int j = 0; j < nv; j++)
+		_mm512_mask_storeu_ps(out + (size_t)i * (size_t)out_stride + 16 * j, m[j],
+			_mm512_mul_ps(acc[i][j], _mm512_set1_ps(inverse[i])));
+}
+
 /* Adds rows of a dense bias, times unit, to the scores of `count` <= 16 queries in lanes.
  */
 RT_INLINE RT_TARGET_AVX512 void attention_avx512_bias_dense(
@@ -52,8 +99,8 @@ RT_INLINE RT_TARGET_AVX512 void attention_avx512_bias_places(
 }
 
 /* score[t][..] of 16 nv queries from i0 on, `count` of them: multiplies by `scale`, then adds the slice
- * (reversed, because queries are in lanes) and the other biases, each times `unit`. top becomes the largest
- * score of each query. */
+ * (reversed, because queries are in lanes), the sums of products [t][32] and the other biases, each times
+ * `unit`. top becomes the largest score of each query. */
 RT_INLINE RT_TARGET_AVX512 void attention_avx512_bias(float *score, const BiasHead *biases, int i0, int count,
 	int keys, float scale, float unit, __m512 top[2], int nv)
 {
@@ -61,9 +108,11 @@ RT_INLINE RT_TARGET_AVX512 void attention_avx512_bias(float *score, const BiasHe
 		float *scores = score + 16 * w;
 		const int first = i0 + 16 * w, some = rt_max(0, rt_min(16, count - 16 * w));
 		for (int t = 0; t < keys; t++) {
-			const __m512 value = biases->slice
+			__m512 value = biases->slice
 				? _mm512_maskz_loadu_ps(math_avx512_first(some), biases->slice + (keys - 1 + first - t))
 				: _mm512_setzero_ps();
+			if (biases->relative)
+				value = _mm512_add_ps(value, _mm512_loadu_ps(biases->relative + 32 * (size_t)t + 16 * w));
 			const __m512 x = _mm512_mul_ps(_mm512_loadu_ps(scores + 32 * (size_t)t), _mm512_set1_ps(scale));
 			_mm512_storeu_ps(
 				scores + 32 * (size_t)t, _mm512_add_ps(x, _mm512_mul_ps(value, _mm512_set1_ps(unit))));

@@ -1,10 +1,12 @@
 /* attention__neon.c: attention__scalar.c with NEON, AArch64 and ARMv7, similar to attention__avx512.c.
  *
  *   scratch  float packed[keys*d], panel p = packed + p*8*d is K^T[d][min(8, keys - p*8)]
- *            float score[4][keys]; received: sum[keys] after it, attention_biased: slice[2 * keys] */
+ *            float score[4][keys]; received: sum[keys] after it, attention_biased: slice[2 * keys];
+ *            attention_relative: sum[32][keys], products[4][rows of a table], then the slices */
 #if defined(__ARM_NEON)
 #include "math__neon.h"
 #include "bias__scalar.h"
+#include "relative__scalar.h"
 #include "select__scalar.h"
 
 /* Transposes 4 keys by 4 columns at a time in registers, and the rest one by one. */
@@ -60,6 +62,23 @@ RT_INLINE void attention_neon_tile(float *c, int cs, const float *a, int as, con
 	}
 }
 
+/* out[m][n] = product of x[m] and row n of 16 rows of a table that lie side by side. */
+RT_INLINE void relative_neon_products(
+	float *out, int stride, const float *x, int x_stride, const float *row, int d, int mr)
+{
+	static const float ones[4] = {1, 1, 1, 1};
+#define RELATIVE_PRODUCTS(m) \
+	case m: \
+		attention_neon_tile(out, stride, x, x_stride, row, RELATIVE_PANEL, d, 8, ones, m, 1); \
+		attention_neon_tile(out + 8, stride, x, x_stride, row + 8, RELATIVE_PANEL, d, 8, ones, m, 1); \
+		break;
+	switch (mr) {
+		RELATIVE_PRODUCTS(1) RELATIVE_PRODUCTS(2) RELATIVE_PRODUCTS(3) RELATIVE_PRODUCTS(4)
+	}
+#undef RELATIVE_PRODUCTS
+}
+RELATIVE_SUMS(relative_neon_sums, , relative_neon_products)
+
 /* The weights of mr queries from i0 on with all keys, for one head: scores, optional biases, selection and
  * softmax. factor: 1 / sum for each query. */
 RT_INLINE void attention_neon_weights(const float *q, int q_stride, const float *packed, int keys, int d,
@@ -102,16 +121,31 @@ RT_INLINE void attention_neon_queries(float *out, int out_stride, const float *q
 				out + j, out_stride, score, keys, v + j, v_stride, keys, d - j, factor, mr, 0);
 }
 
-RT_INLINE void RT_NEON(attention_biased_f32)(float *out, const float *q, const float *k, const float *v,
+RT_INLINE void RT_NEON(attention_relative_f32)(float *out, const float *q, const float *k, const float *v,
 	int queries, int keys, int heads, int d, int q_stride, int k_stride, int v_stride, int h0, int h1,
-	float scale, int keep, float threshold, const RtBias *bias, int nbias, void *scratch)
+	float scale, int keep, float threshold, const RtBias *bias, int nbias, const RtRelative *relative,
+	int nrelative, void *scratch)
 {
-	float *packed = scratch, *score = packed + (size_t)keys * (size_t)d;
+	float *packed = scratch, *score = packed + (size_t)keys * (size_t)d, *sum = score + 6 * (size_t)keys,
+		  *products = sum + RELATIVE_BLOCK * (size_t)keys;
+	const int32_t *slice[RELATIVE_MOST];
+	relative_slices(slice, (int32_t *)(void *)(products + 4 * relative_most(relative, nrelative)), relative,
+		nrelative, keys);
 	for (int h = h0; h < h1; h++) {
 		size_t column = (size_t)h * (size_t)d;
-		const BiasHead biases = bias_head(score + 4 * (size_t)keys, bias, nbias, h, keys, 0);
+		BiasHead biases = bias_head(score + 4 * (size_t)keys, bias, nbias, h, keys, 0);
 		attention_neon_pack(packed, k + column, keys, d, k_stride);
 		for (int i = 0, mr; i < queries; i += mr) {
+			if (nrelative && keys && i % RELATIVE_BLOCK == 0) {
+				const int count = rt_min(RELATIVE_BLOCK, queries - i);
+				memset(sum, 0, (size_t)count * (size_t)keys * sizeof *sum);
+				for (int b = 0; b < nrelative; b++)
+					relative_neon_sums(sum, products, relative + b, slice[b],
+						relative[b].by_key ? k + column : q + (size_t)i * (size_t)q_stride + column,
+						relative[b].by_key ? k_stride : q_stride, h, d, i, count, keys);
+				biases.relative = sum;
+				biases.first = i;
+			}
 			float *y = out + (size_t)i * (size_t)heads * (size_t)d + column;
 			const float *query = q + (size_t)i * (size_t)q_stride + column;
 			mr = queries - i >= 2 ? 2 : 1;
@@ -120,7 +154,7 @@ RT_INLINE void RT_NEON(attention_biased_f32)(float *out, const float *q, const f
 #define ATTENTION_QUERIES(m) \
 	case m: \
 		attention_neon_queries(y, heads *d, query, q_stride, packed, v + column, v_stride, keys, d, scale, \
-			keep, threshold, score, nbias ? &biases : NULL, i, m); \
+			keep, threshold, score, nbias + nrelative ? &biases : NULL, i, m); \
 		break;
 			switch (mr) {
 				ATTENTION_QUERIES(1) ATTENTION_QUERIES(2) ATTENTION_QUERIES(4)
@@ -128,6 +162,14 @@ RT_INLINE void RT_NEON(attention_biased_f32)(float *out, const float *q, const f
 #undef ATTENTION_QUERIES
 		}
 	}
+}
+
+RT_INLINE void RT_NEON(attention_biased_f32)(float *out, const float *q, const float *k, const float *v,
+	int queries, int keys, int heads, int d, int q_stride, int k_stride, int v_stride, int h0, int h1,
+	float scale, int keep, float threshold, const RtBias *bias, int nbias, void *scratch)
+{
+	RT_NEON(attention_relative_f32)(out, q, k, v, queries, keys, heads, d, q_stride, k_stride, v_stride, h0,
+		h1, scale, keep, threshold, bias, nbias, NULL, 0, scratch);
 }
 
 RT_INLINE void RT_NEON(attention_select_f32)(float *out, const float *q, const float *k, const float *v,

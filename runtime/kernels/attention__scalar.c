@@ -12,6 +12,7 @@
  *
  * attention_biased adds score biases (bias__scalar.h) before the selection. A single query is the text's
  * first token. Its scratch has an additional slice of float[2 * keys] at the end.
+ * attention_relative adds products by distance as well (relative__scalar.h).
  *
  * received sums the same softmax over the queries, out[keys][heads]: the attention that each key receives.
  *
@@ -19,12 +20,14 @@
  * scores per query for 512 tokens), so the running maximum of "flash" attention would gain nothing. Each
  * result depends only on its own query. */
 #include "bias__scalar.h"
+#include "relative__scalar.h"
 #include "select__scalar.h"
 
 /* Computes the weights of query i with all keys, not yet divided by their sum, in score. Returns 1 / sum.
- * biases may be NULL. */
+ * biases may be NULL; relative of `nrelative` tables too. */
 RT_INLINE float attention_scalar_weights(float *score, const float *query, const float *k, int keys, int d,
-	int k_stride, float scale, int keep, float threshold, const BiasHead *biases, int i)
+	int k_stride, float scale, int keep, float threshold, const BiasHead *biases, const RtRelative *relative,
+	int nrelative, int h, int i)
 {
 	float top = -INFINITY;
 	for (int t = 0; t < keys; t++) {
@@ -36,6 +39,7 @@ RT_INLINE float attention_scalar_weights(float *score, const float *query, const
 	}
 	if (biases)
 		bias_add(score, biases, i, keys);
+	relative_add(score, relative, nrelative, query, k, k_stride, h, d, i, keys);
 	for (int t = 0; t < keys; t++)
 		top = score[t] > top ? score[t] : top;
 	select_largest(score, keys, keep);
@@ -46,9 +50,10 @@ RT_INLINE float attention_scalar_weights(float *score, const float *query, const
 	return threshold > 0 ? select_probable(score, keys, threshold, factor) : factor;
 }
 
-RT_INLINE void attention_biased_f32__scalar(float *out, const float *q, const float *k, const float *v,
+RT_INLINE void attention_relative_f32__scalar(float *out, const float *q, const float *k, const float *v,
 	int queries, int keys, int heads, int d, int q_stride, int k_stride, int v_stride, int h0, int h1,
-	float scale, int keep, float threshold, const RtBias *bias, int nbias, void *scratch)
+	float scale, int keep, float threshold, const RtBias *bias, int nbias, const RtRelative *relative,
+	int nrelative, void *scratch)
 {
 	float *score = scratch;
 	for (int h = h0; h < h1; h++) {
@@ -57,7 +62,8 @@ RT_INLINE void attention_biased_f32__scalar(float *out, const float *q, const fl
 			const size_t column = (size_t)h * (size_t)d;
 			float *y = out + (size_t)i * (size_t)heads * (size_t)d + column;
 			const float factor = attention_scalar_weights(score, q + (size_t)i * (size_t)q_stride + column,
-				k + column, keys, d, k_stride, scale, keep, threshold, nbias ? &biases : NULL, i);
+				k + column, keys, d, k_stride, scale, keep, threshold, nbias ? &biases : NULL, relative,
+				nrelative, h, i);
 			memset(y, 0, (size_t)d * sizeof *y);
 			for (int t = 0; t < keys; t++)
 				for (int j = 0; j < d; j++)
@@ -66,6 +72,14 @@ RT_INLINE void attention_biased_f32__scalar(float *out, const float *q, const fl
 				y[j] *= factor;
 		}
 	}
+}
+
+RT_INLINE void attention_biased_f32__scalar(float *out, const float *q, const float *k, const float *v,
+	int queries, int keys, int heads, int d, int q_stride, int k_stride, int v_stride, int h0, int h1,
+	float scale, int keep, float threshold, const RtBias *bias, int nbias, void *scratch)
+{
+	attention_relative_f32__scalar(out, q, k, v, queries, keys, heads, d, q_stride, k_stride, v_stride, h0,
+		h1, scale, keep, threshold, bias, nbias, NULL, 0, scratch);
 }
 
 RT_INLINE void attention_select_f32__scalar(float *out, const float *q, const float *k, const float *v,
@@ -94,7 +108,7 @@ RT_INLINE void received_f32__scalar(float *out, const float *q, const float *k, 
 			out[(size_t)t * (size_t)heads + (size_t)h] = 0;
 		for (int i = 0; i < tokens; i++) {
 			const float factor = attention_scalar_weights(score, q + (size_t)i * (size_t)q_stride + column,
-				k + column, tokens, d, k_stride, scale, keep, threshold, NULL, i);
+				k + column, tokens, d, k_stride, scale, keep, threshold, NULL, NULL, 0, h, i);
 			for (int t = 0; t < tokens; t++)
 				out[(size_t)t * (size_t)heads + (size_t)h] += score[t] * factor;
 		}

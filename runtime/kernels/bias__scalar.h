@@ -15,11 +15,13 @@ typedef struct RtBias {
 	int reach;
 } RtBias;
 
-/* The biases of one head. slice: NULL if there is no table for it. */
+/* The biases of one head. slice: NULL if there is no table for it. relative: sums of products by distance
+ * (relative__scalar.h) for queries from `first` on, [query][keys], or as the kernel has its scores; NULL:
+ * there are none. */
 typedef struct BiasHead {
 	const RtBias *bias;
-	const float *slice;
-	int count, head;
+	const float *slice, *relative;
+	int count, head, first;
 } BiasHead;
 
 RT_INLINE int bias_in_slice(const RtBias *bias) { return bias->reach >= 0 && !bias->places; }
@@ -35,7 +37,7 @@ RT_INLINE float bias_by_distance(const RtBias *bias, int head, int distance)
  * slice[keys - 1 + i - t]. */
 RT_INLINE BiasHead bias_head(float *slice, const RtBias *bias, int count, int head, int keys, int reversed)
 {
-	BiasHead result = {bias, NULL, count, head};
+	BiasHead result = {.bias = bias, .count = count, .head = head};
 	for (int b = 0; b < count; b++) {
 		if (!bias_in_slice(bias + b))
 			continue;
@@ -53,6 +55,8 @@ RT_INLINE void bias_add(float *score, const BiasHead *head, int i, int keys)
 {
 	for (int t = 0; head->slice && t < keys; t++)
 		score[t] += head->slice[keys - 1 - i + t];
+	for (int t = 0; head->relative && t < keys; t++)
+		score[t] += head->relative[(size_t)(i - head->first) * (size_t)keys + (size_t)t];
 	for (int b = 0; b < head->count; b++) {
 		const RtBias *bias = head->bias + b;
 		if (bias_in_slice(bias))

@@ -234,7 +234,8 @@ static bool row_repeats(const Row *row)
 {
 	for (const Row *other = rows; other < row; other++)
 		if (row_is(other, row->op, row->variant) && other->fn == row->fn && other->scratch == row->scratch
-			&& other->scratch_per_token == row->scratch_per_token && other->staged == row->staged)
+			&& other->scratch_per_token == row->scratch_per_token && other->staged == row->staged
+			&& other->relative == row->relative)
 			return true;
 	return false;
 }
@@ -407,6 +408,7 @@ static void check_attention(void)
 
 #include "kernel_checks_select.h"
 #include "kernel_checks_bias.h"
+#include "kernel_checks_relative.h"
 
 /* All groups, by name. */
 static const struct {
@@ -435,6 +437,8 @@ static const struct {
 	{"attention_select", check_attention_select},
 	{"attention_biased", check_attention_biased},
 	{"by_distance", check_by_distance},
+	{"attention_relative", check_attention_relative},
+	{"dot_by_distance", check_dot_by_distance},
 	{"received", check_received},
 	{"softmax_select", check_softmax_select},
 	{"thin", check_thin},

@@ -6,6 +6,8 @@ typedef void AttentionSelectFn(float *, const float *, const float *, const floa
 	int, int, int, int, float, int, float, void *);
 typedef void AttentionBiasedFn(float *, const float *, const float *, const float *, int, int, int, int, int,
 	int, int, int, int, float, int, float, const RtBias *, int, void *);
+typedef void AttentionRelativeFn(float *, const float *, const float *, const float *, int, int, int, int,
+	int, int, int, int, int, float, int, float, const RtBias *, int, const RtRelative *, int, void *);
 typedef void ReceivedFn(
 	float *, const float *, const float *, int, int, int, int, int, int, int, float, int, float, void *);
 
@@ -92,14 +94,31 @@ typedef struct SelectCase {
 	float threshold;
 	const RtBias *bias;
 	int nbias;
+	const RtRelative *relative;
+	int nrelative;
 	float *qkv;
 	double *want; /* [queries][heads * d] */
 	bool *clear;  /* [heads][queries]: rounding does not decide which keys are kept */
 } SelectCase;
 
+/* The product of query i or key t of head h with the row for their distance. */
+static double relative_exact(const RtRelative *r, const SelectCase *c, int h, int i, int t)
+{
+	const int H = c->heads * c->d;
+	const float *x = c->qkv + h * c->d + (r->by_key ? t * 3 * H + H : i * 3 * H);
+	const int held = rt_max(rt_min(t - i, r->reach), -r->reach), row = r->index[r->reach + held];
+	double sum = 0;
+	for (int j = 0; j < c->d; j++)
+		sum += (double)x[j] * (double)r->at[((h * r->panels + row / 32) * c->d + j) * 32 + row % 32];
+	return sum;
+}
+
 /* Adds the biases to the scores of query i of head h. */
 static void score_biases(double *score, const SelectCase *c, int h, int i)
 {
+	for (int t = 0; t < c->keys; t++)
+		for (int b = 0; b < c->nrelative; b++)
+			score[t] += relative_exact(c->relative + b, c, h, i, t);
 	for (int t = 0; t < c->keys; t++)
 		for (int b = 0; b < c->nbias; b++)
 			score[t] += bias_exact(c->bias + b, h, i, t);
@@ -165,7 +184,11 @@ static void select_run(const Row *row, const SelectCase *c, float *out, int from
 {
 	const int d = c->d, H = c->heads * d, stride = 3 * H;
 	const float *q = c->qkv, *k = q + H, *v = k + H;
-	if (row->variant == KERNEL_BIASED)
+	if (row->variant == KERNEL_RELATIVE)
+		((AttentionRelativeFn *)row->fn)(out, q, k, v, c->queries, c->keys, c->heads, d, stride, stride,
+			stride, from, to, SELECT_SCALE, c->keep, c->threshold, c->bias, c->nbias, c->relative,
+			c->nrelative, scratch);
+	else if (row->variant == KERNEL_BIASED)
 		((AttentionBiasedFn *)row->fn)(out, q, k, v, c->queries, c->keys, c->heads, d, stride, stride, stride,
 			from, to, SELECT_SCALE, c->keep, c->threshold, c->bias, c->nbias, scratch);
 	else
@@ -173,11 +196,18 @@ static void select_run(const Row *row, const SelectCase *c, float *out, int from
 			from, to, SELECT_SCALE, c->keep, c->threshold, scratch);
 }
 
+/* What the rows of tables add to the scratch: as in plan_memory.c. */
+static size_t relative_bytes(const Row *row, const RtRelative *relative, int count)
+{
+	return (size_t)row->relative * (relative_most(relative, count) + 32);
+}
+
 static void check_selected_row(const Row *row, const char *what, const SelectCase *c)
 {
 	const bool bf16 = strstr(row->name, "bf16") != NULL; /* rounds the scale times log2 e, and the weights */
 	const int H = c->heads * c->d;
-	const size_t bytes = attention_bytes(row, c->keys, c->d), count = (size_t)(c->queries * H);
+	const size_t bytes = attention_bytes(row, c->keys, c->d) + relative_bytes(row, c->relative, c->nrelative),
+				 count = (size_t)(c->queries * H);
 	float *out = fresh(count + 1), *again = fresh(count + 1);
 	unsigned char *scratch = guarded_scratch(bytes);
 	select_run(row, c, out, 0, c->heads, scratch);
@@ -248,8 +278,14 @@ static void check_received_size(int tokens, int heads, int d, int keep, float th
 	char what[100];
 	const size_t count = (size_t)(tokens * heads);
 	double *want = need(count * sizeof *want);
-	SelectCase c = {tokens, tokens, heads, d, keep, threshold, NULL, 0,
-		whole_floats((size_t)tokens * (size_t)(3 * heads * d) + 1, 2), NULL, need(count * sizeof *c.clear)};
+	SelectCase c = {.queries = tokens,
+		.keys = tokens,
+		.heads = heads,
+		.d = d,
+		.keep = keep,
+		.threshold = threshold,
+		.qkv = whole_floats((size_t)tokens * (size_t)(3 * heads * d) + 1, 2),
+		.clear = need(count * sizeof *c.clear)};
 	memset(want, 0, count * sizeof *want);
 	for (int h = 0; h < heads; h++)
 		select_head_exact(&c, h, want);

@@ -80,7 +80,7 @@ typedef struct Row {
 	const char *file;
 	int variant;
 	bool alternative;
-	int panel, group, scratch_per_token, scratch, staged;
+	int panel, group, scratch_per_token, scratch, staged, relative;
 	struct {
 		int rows, vectors;
 	} tile;

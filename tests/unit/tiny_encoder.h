@@ -34,7 +34,7 @@ typedef enum TinyFamily { TINY_BERT, TINY_DISTILBERT, TINY_ROBERTA, TINY_FAMILIE
 static const char *const tiny_families[TINY_FAMILIES] = {"bert", "distilbert", "roberta"};
 /* Score biases. TABLE: one by distance for all layers, between tokens or, PLACED, between places. OWN: a
  * table of each layer. WINDOW: one for all heads that hides what is far, beside a table. DENSE: a matrix a
- * head. */
+ * head. DOTS: products of queries and of keys with a table of each layer, made from one of all layers. */
 typedef enum TinyBias {
 	TINY_UNBIASED,
 	TINY_TABLE,
@@ -42,6 +42,7 @@ typedef enum TinyBias {
 	TINY_OWN,
 	TINY_WINDOW,
 	TINY_DENSE,
+	TINY_DOTS,
 	TINY_BIASES
 } TinyBias;
 /* How the feed-forward network is gated: by a linear of its own, or by half of the first. */
@@ -160,6 +161,10 @@ static void tiny_shared(FILE *out, const TinyEncoder *e)
 		fprintf(out,
 			"  %%near = const [-inf, 0, 0, 0, 0, 0, -inf] : f32[1,7]\n"
 			"  %%window = by_distance %%near, %%x : f32[1,S,S]\n");
+	if (e->bias == TINY_DOTS)
+		fprintf(out,
+			"  %%far = const rand(12) : f32[5,%d]\n  %%rows = const [4, 4, 3, 2, 1, 0, 0] : i32[7]\n",
+			hidden);
 	if (e->bias == TINY_DENSE)
 		fprintf(out,
 			"  %%br = reshape %%spot {shape=[S,%d,%d]} : f32[S,%d,%d]\n"
@@ -177,6 +182,25 @@ static void tiny_add_bias(
 	snprintf(scores, sizeof scores, "%s%d", from, at);
 	fprintf(out, "  %%%s%d = add %%%s, %%%s : f32[%d,S,S]  # layer.%d.attention\n", name, at,
 		at % 2 ? bias : scores, at % 2 ? scores : bias, e->heads, at);
+}
+
+/* dots<at>: products of the queries and keys of layer `at`. */
+static void tiny_dots(FILE *out, const TinyEncoder *e, int at)
+{
+	static const char *const parts[] = {"q", "k"};
+	const int hidden = e->heads * e->size;
+	for (int p = 0; p < 2; p++) {
+		fprintf(out, "  %%dw%s%d = const rand(%d) : f32[%d,%d]  # attention.positions\n", parts[p], at,
+			920 + 2 * at + p, hidden, hidden);
+		fprintf(out, "  %%df%s%d = linear %%far, %%dw%s%d : f32[5,%d]  # attention.positions\n", parts[p], at,
+			parts[p], at, hidden);
+		fprintf(out,
+			"  %%dd%s%d = dot_by_distance %%%s%d, %%df%s%d, %%rows {heads=%d axis=%d} : f32[%d,S,S]  # "
+			"layer.%d.attention\n",
+			parts[p], at, parts[p], at, parts[p], at, e->heads, p + 1, e->heads, at);
+	}
+	fprintf(out, "  %%dots%d = add %%ddq%d, %%ddk%d : f32[%d,S,S]  # layer.%d.attention\n", at, at, at,
+		e->heads, at);
 }
 
 /* Biases on the scores FROM<at>; returns the name of the sum. Layers of even and of odd number write them in
@@ -197,6 +221,11 @@ static const char *tiny_biased(FILE *out, const TinyEncoder *e, int at, const ch
 	case TINY_WINDOW:
 		tiny_add_bias(out, e, at, at % 2 ? "window" : "bias", from, "sw");
 		tiny_add_bias(out, e, at, at % 2 ? "bias" : "window", "sw", "sb");
+		return "sb";
+	case TINY_DOTS:
+		tiny_dots(out, e, at);
+		snprintf(own, sizeof own, "dots%d", at);
+		tiny_add_bias(out, e, at, own, from, "sb");
 		return "sb";
 	default: tiny_add_bias(out, e, at, "bias", from, "sb"); return "sb";
 	}

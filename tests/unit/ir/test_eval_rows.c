@@ -226,6 +226,12 @@ static void test_biases(void)
 		ZEROS "%b = const [0, 1] : f32[2]\n"
 			  "%y = attention %q, %q, %v, %b {heads=1 pack=none keep=1} : f32[2,1]",
 		4, 4);
+	/* products with queries and with keys; ln 2 doubles a weight */
+	CHECK(1,
+		"%q = const [1, 0] : f64[2,1]\n %k = const [0, 1] : f64[2,1]\n %v = const [1, 4] : f32[2,1]\n"
+		"%t = const [0, " LN2 "] : f64[2,1]\n %i = const [0, 0, 1] : i32[3]\n"
+		"%y = attention %q, %k, %v, %t, %i, %t, %i {scale=0 heads=1 pack=none dots=[1,2]} : f32[2,1]",
+		(1. + 16) / 5, 2.5);
 	/* a single query is the first token; the second head has a bias of its own */
 	CHECK(1,
 		"%q = const [0, 0] : f64[2]\n %k = const splat(0) : f64[2,2]\n"

@@ -62,6 +62,7 @@ typedef struct InferCase {
 	}
 #define CUT(x, from, to) {.has = A_axis | A_start | A_end, .axis = x, .start = from, .end = to}
 #define ROTATES(h, e) {.has = A_heads | A_end, .heads = h, .end = e}
+#define DOTS(n, a) {.has = A_heads | A_axis, .heads = n, .axis = a}
 #define ATTEND(p, h) {.has = A_pack | A_heads, .pack = PACK_##p, .heads = h}
 #define NUM(n) {0, 0, n}
 #define SYM(scale, plus) {1, scale, plus}
@@ -337,6 +338,11 @@ static const InferCase infer_cases[] = {
 	{OP_ATTENTION, ATTEND(KV, 2), "f32[S,8] f32[S,16] f32[2,7] i32[3]", "expected one position per key"},
 	{OP_ATTENTION, ATTEND(QKV, 2), "f32[S,24] f32[S] f32[S] f32[S] f32[S] f32[S]",
 		"has more than 4 score biases"},
+	{OP_DOT_BY_DISTANCE, DOTS(2, 1), "f32[S,8] f32[5,8] =i32[7]", "f32[2,S,S]"}, /* =: a constant of zeros */
+	{OP_DOT_BY_DISTANCE, DOTS(2, 1), "f32[S,8] f32[5,8] i32[7]", "an index is a constant"},
+	{OP_DOT_BY_DISTANCE, DOTS(2, 3), "f32[S,8] f32[5,8] i32[7]", "axis is 3, expected 1"},
+	{OP_DOT_BY_DISTANCE, DOTS(3, 2), "f32[S,8] f32[5,8] i32[7]", "cannot be cut into 3 heads"},
+	{OP_DOT_BY_DISTANCE, DOTS(2, 2), "f32[S,8] f32[5,9] i32[7]", "expected a table [D,8]"},
 	{OP_BY_DISTANCE, {0}, "f32[2,7] f32[S,8]", "f32[2,S,S]"},
 	{OP_BY_DISTANCE, {0}, "bf16[1,1] i32[S]", "f32[1,S,S]"},
 	{OP_BY_DISTANCE, {0}, "f32[2,6] f32[S,8]", "%a is f32[2,6], expected a table f32[heads,2R+1]"},
@@ -387,10 +393,14 @@ static void check_infer(const InferCase *test)
 	char text[256] = "";
 	diag_init(&diag, NULL);
 	for (const char *at = test->args; *at; at += *at == ' ') {
+		const bool constant = *at == '=';
+		at += constant;
 		Type type = read_type(&at);
-		args[nargs] = graph_add_input(graph, names[nargs], type);
+		args[nargs] = constant ? graph_const(graph, NULL, tensor_new(module, names[nargs], type), NULL)
+							   : graph_add_input(graph, names[nargs], type);
 		nargs++;
 	}
+	const Node *last = graph->last;
 	Node *node = graph_insert(graph, NULL, test->op, args, nargs, &test->attr, "layer.0", &diag);
 	for (int i = 0; node && i < node->nresults; i++)
 		strcat(strcat(text, i ? "+" : ""), type_print(&node->results[i]->type, (char[128]){0}));
@@ -401,7 +411,7 @@ static void check_infer(const InferCase *test)
 	if (!good)
 		printf("\n%s %s: %s\n  wanted %s\n", op_info[test->op].name, test->args, said, test->want);
 	CU_ASSERT_TRUE(good);
-	CU_ASSERT_TRUE(node ? graph->first == node : graph->first == NULL);
+	CU_ASSERT_TRUE(graph->last == (node ? node : last));
 	diag_free(&diag);
 	module_free(module);
 }
