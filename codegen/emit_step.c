@@ -130,6 +130,7 @@ static BodyFn *const body_of[OP_COUNT] = {
 	[OP_RESHAPE] = body_reshape,
 	[OP_SLICE] = body_slice,
 	[OP_CONCAT] = body_concat,
+	[OP_SHIFT] = body_shift,
 	[OP_EXIT] = body_exit,
 };
 

@@ -1,6 +1,7 @@
 /* emit_tensor.c: wrappers of ops that move or combine whole tensors of one text: matmul, transpose, reshape,
- * slice, concat, and element-wise ops on two tensors. Fused models use few of them; graphs written by hand
- * and -O0 use all of them. */
+ * slice, concat, shift, and element-wise ops on two tensors. Fused models use few of them; graphs written by
+ * hand and -O0 use all of them. */
+#include <stdlib.h>
 #include <string.h>
 #include "emit.h"
 
@@ -133,6 +134,17 @@ bool body_concat(Body *b)
 			body_dim(b, type->dim[axis]), body_product(b, type, axis + 1, type->rank));
 		at += size.plus;
 	}
+	return true;
+}
+
+bool body_shift(Body *b)
+{
+	const long long width = (long long)value_unit(b->node->results[0]),
+					start = (long long)b->node->attr.start;
+	body_param(b, "x", b->node->args[0]);
+	b->name = mem_printf(b->e->mem, "shift_%s%lld_%lld", start < 0 ? "back" : "", llabs(start), width);
+	fprintf(b->code, "\t\t%s(%s, %s, %s, %lld, %lld);\n", b->kernel->function, body_pointer(b, 0),
+		body_pointer(b, 1), body_dim(b, b->node->args[0]->type.dim[0]), width, start);
 	return true;
 }
 

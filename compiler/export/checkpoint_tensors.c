@@ -104,10 +104,12 @@ static bool is_tied_copy(const Writer *w, const Tensor *tensor)
 }
 
 /* True for a tensor that the graph does not read: a head for another task, a buffer. If the word table has
- * shrunk, tensors with one row per old word no longer fit. */
+ * shrunk, tensors with one row or column per old word no longer fit. */
 static bool is_carried_over(const Writer *w, const Tensor *tensor)
 {
-	const bool by_word = tensor->type.rank > 0 && tensor->type.dim[0].plus == w->desc->vocab;
+	const Type *type = &tensor->type;
+	const bool by_word = type->rank > 0
+		&& (type->dim[0].plus == w->desc->vocab || type->dim[type->rank - 1].plus == w->desc->vocab);
 	const char *digits;
 	return family_layer(w->desc->family, tensor->name, &digits) < 0 && !has_source(w, tensor->name)
 		&& !(by_word && w->vocab != w->desc->vocab) && !is_tied_copy(w, tensor);

@@ -123,7 +123,7 @@ static int64_t part_width(const Writer *w, int32_t layer, ModelPart part, int32_
  * feed-forward networks. */
 static bool check_widths(const Writer *w, int64_t *width)
 {
-	const int64_t hidden = w->desc->hidden;
+	const int64_t hidden = family_width(w->desc);
 	*width = part_width(w, w->layer[0], PART_FFN_OUT, 1);
 	for (int32_t i = 0; i < w->nlayers; i++) {
 		const int64_t ffn = part_width(w, w->layer[i], PART_FFN_OUT, 1),

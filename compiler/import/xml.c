@@ -183,30 +183,39 @@ static bool read_family(XmlReader *r, xmlNodePtr node)
 			"family \"%s\" is not supported; known: %s", name, family_list(r->desc->mem));
 }
 
-/* Whether checkpoints of the family may lack the biases of the part. */
-static bool may_lack(const Family *family, int part)
+/* Sets those of the words that an attribute lists. allowed: a bit for each that the family may have. */
+static bool read_words(XmlReader *r, xmlNodePtr node, const char *name, const char *const *words, int count,
+	uint32_t allowed, const char *may, bool *set)
 {
-	return part >= 0 && (family->bias[part].key || family->bias[part].none);
-}
-
-/* The parts without biases, from words. */
-static bool read_unbiased(XmlReader *r, xmlNodePtr node)
-{
-	char *rest, *list = (char *)(uintptr_t)attr_text(r->desc, node, "unbiased");
+	char *rest, *list = (char *)(uintptr_t)attr_text(r->desc, node, name);
 	const char *known = "";
-	for (int i = 0; i < BIAS_COUNT; i++)
-		if (may_lack(r->desc->family, i))
-			known = mem_printf(r->desc->mem, "%s%s%s", known, *known ? ", " : "", bias_words[i]);
+	for (int i = 0; i < count; i++)
+		if (allowed & 1u << i)
+			known = mem_printf(r->desc->mem, "%s%s%s", known, *known ? ", " : "", words[i]);
 	for (char *word = list ? strtok_r(list, " \t\n", &rest) : NULL; word;
 		word = strtok_r(NULL, " \t\n", &rest)) {
-		const int part = word_index(word, bias_words, BIAS_COUNT);
-		if (!may_lack(r->desc->family, part))
+		const int at = word_index(word, words, count);
+		if (at < 0 || !(allowed & 1u << at))
 			return diag_error_in(r->diag, EXIT_INPUT, r->desc->path, node->line,
-				"unbiased has \"%s\"; parts of the family %s that may have no biases: %s", word,
-				r->desc->family->model_type, *known ? known : "none");
-		r->desc->unbiased[part] = true;
+				"%s has \"%s\"; in the family %s these %s: %s", name, word, r->desc->family->model_type, may,
+				*known ? known : "none");
+		set[at] = true;
 	}
 	return true;
+}
+
+/* The parts without biases, and what else the model has. */
+static bool read_parts(XmlReader *r, xmlNodePtr node)
+{
+	const Family *family = r->desc->family;
+	uint32_t lacks = 0;
+	for (int i = 0; i < BIAS_COUNT; i++)
+		if (family->bias[i].key || family->bias[i].none)
+			lacks |= 1u << i;
+	return read_words(
+			   r, node, "unbiased", bias_words, BIAS_COUNT, lacks, "may have no biases", r->desc->unbiased)
+		&& read_words(
+			r, node, "traits", trait_words, TRAIT_COUNT, family->traits, "may be given", r->desc->trait);
 }
 
 /* A number above 0. */
@@ -306,7 +315,7 @@ static bool read_encoder(XmlReader *r, xmlNodePtr node)
 	desc->head_activation = desc->family->head_activation.key ? attr_text(desc, node, "head-activation")
 															  : NULL;
 	desc->eps = strtod(attr_text(desc, node, "eps"), NULL);
-	return refuse_foreign(r, node) && read_unbiased(r, node) && read_rotary(r, node);
+	return refuse_foreign(r, node) && read_parts(r, node) && read_rotary(r, node);
 }
 
 /* ---- <head> ---------------------------------------------------------------------------------- */

@@ -4,10 +4,11 @@
 
 /* ---- embeddings ------------------------------------------------------------------------------ */
 
-static Value *table(Builder *b, const char *stem, int32_t rows, Size size, const char *origin)
+static Value *table(
+	Builder *b, const char *stem, int32_t rows, int32_t columns, Size size, const char *origin)
 {
 	const char *name = builder_text(b, "%s%s.weight", b->prefix, stem);
-	return build_tensor(b, name, NULL, rows, family_columns(b->desc), size, origin);
+	return build_tensor(b, name, NULL, rows, columns, size, origin);
 }
 
 /* The table of words. A tied masked language model may have it under the decoder's name only. */
@@ -27,24 +28,20 @@ static Value *first_row(Builder *b, Value *rows, const char *origin)
 	return build_embed(b, rows, graph_const(b->graph, NULL, zero, origin), origin);
 }
 
-/* The position row of each token. In families that skip padding, positions start after the padding id. */
-static Value *places_of(Builder *b, const char *stem)
+Value *block_positions(Builder *b, const char *stem, int32_t columns)
 {
 	const ModelDesc *desc = b->desc;
 	const char *origin = "embeddings.position";
 	Attrs attr = {.has = A_start | A_padding, .start = desc->padding + 1, .padding = desc->padding};
 	const Attrs *skip = desc->family->skips_padding ? &attr : NULL;
 	Value *places = build_op(b, OP_POSITION_IDS, &b->ids, 1, skip, origin);
-	return build_embed(b, table(b, stem, desc->positions, SIZE_POSITIONS, origin), places, origin);
+	return build_embed(b, table(b, stem, desc->positions, columns, SIZE_POSITIONS, origin), places, origin);
 }
 
-/* The row of each token's segment, or row 0 for all; NULL: the family has no such table. */
-static Value *types_of(Builder *b, const char *stem)
+Value *block_types(Builder *b, const char *stem, int32_t columns)
 {
 	const char *origin = "embeddings.type";
-	if (!stem)
-		return NULL;
-	Value *rows = table(b, stem, b->desc->types, SIZE_TYPES, origin);
+	Value *rows = table(b, stem, b->desc->types, columns, SIZE_TYPES, origin);
 	return b->types ? build_embed(b, rows, b->types, origin) : first_row(b, rows, origin);
 }
 
@@ -59,10 +56,11 @@ Value *block_embeddings(Builder *b, const EmbeddingNames *names)
 {
 	const ModelDesc *desc = b->desc;
 	const char *origin = "embeddings";
+	const int32_t columns = family_columns(desc);
 	Value *sum = block_words(b);
-	Value *types = types_of(b, names->types), *positions = NULL;
+	Value *types = names->types ? block_types(b, names->types, columns) : NULL, *positions = NULL;
 	if (names->positions)
-		positions = places_of(b, names->positions);
+		positions = block_positions(b, names->positions, columns);
 	if (positions && names->types
 		&& !b->types) /* one row for all tokens: fold-const adds it to the table of positions */
 		positions = build_binary(b, OP_ADD, positions, types, origin);
@@ -72,12 +70,12 @@ Value *block_embeddings(Builder *b, const EmbeddingNames *names)
 		sum = build_binary(b, OP_ADD, sum, positions, origin);
 	if (names->tasks && desc->tasks > 0) {
 		const char *task = "embeddings.task";
-		Value *row = first_row(b, table(b, names->tasks, desc->tasks, SIZE_TASKS, task), task);
+		Value *row = first_row(b, table(b, names->tasks, desc->tasks, columns, SIZE_TASKS, task), task);
 		sum = build_binary(b, OP_ADD, sum, row, origin);
 	}
 	if (names->norm)
 		sum = build_layernorm(b, sum, builder_text(b, "%s%s", b->prefix, names->norm), "embeddings.norm");
-	if (family_columns(desc) == desc->hidden && !names->projects_equal)
+	if (columns == desc->hidden && !names->projects_equal)
 		return sum;
 	const char *stem = builder_text(b, "%s%s", b->prefix, names->project);
 	return build_linear(b, sum, stem, desc->hidden, SIZE_HIDDEN, "embeddings.project");
@@ -85,8 +83,7 @@ Value *block_embeddings(Builder *b, const EmbeddingNames *names)
 
 /* ---- layers ---------------------------------------------------------------------------------- */
 
-/* The stem of a part's tensors, and the origin of its nodes. */
-static const char *stem_of(Builder *b, int32_t i, const char *part)
+const char *block_stem(Builder *b, int32_t i, const char *part)
 {
 	const ModelDesc *desc = b->desc;
 	const char *layers = desc->family->layers, *inner = desc->family->inner;
@@ -96,7 +93,7 @@ static const char *stem_of(Builder *b, int32_t i, const char *part)
 	return builder_text(b, "%s%s.%d.%s.%d.%s", b->prefix, layers, group, inner, i % desc->inner, part);
 }
 
-static const char *origin_of(Builder *b, int32_t i, const char *part)
+const char *block_origin(Builder *b, int32_t i, const char *part)
 {
 	return builder_text(b, "layer.%d.%s", i, part);
 }
@@ -106,42 +103,43 @@ static Value *attention_input(Builder *b, const LayerNames *names, Value *x, int
 	const char *stem, const char *part)
 {
 	const int32_t hidden = b->desc->hidden;
-	const char *origin = origin_of(b, i, part);
+	const char *origin = block_origin(b, i, part);
 	if (third > 0 && b->desc->kv_heads && b->desc->kv_heads != b->desc->heads)
-		return build_linear_shared(b, BIAS_ATTENTION, x, stem_of(b, i, stem), SIZE_KV_HEADS, origin);
+		return build_linear_shared(b, BIAS_ATTENTION, x, block_stem(b, i, stem), SIZE_KV_HEADS, origin);
 	if (!names->attention.joint)
-		return build_linear_of(b, BIAS_ATTENTION, x, stem_of(b, i, stem), hidden, SIZE_HIDDEN, origin);
-	stem = stem_of(b, i, names->attention.joint);
+		return build_linear_of(b, BIAS_ATTENTION, x, block_stem(b, i, stem), hidden, SIZE_HIDDEN, origin);
+	stem = block_stem(b, i, names->attention.joint);
 	return build_linear_rows(b, BIAS_ATTENTION, x, stem, 3 * (int64_t)hidden, SIZE_HIDDEN, third, 3, origin);
 }
 
 Value *block_attention(Builder *b, const LayerNames *names, Value *x, int32_t i)
 {
 	if (b->score_table) /* of x, only the number of rows counts */
-		b->score_bias = build_binary(b, OP_BY_DISTANCE, b->score_table, x, origin_of(b, i, "attention.bias"));
+		b->score_bias = build_binary(
+			b, OP_BY_DISTANCE, b->score_table, x, block_origin(b, i, "attention.bias"));
 	Value *q = attention_input(b, names, x, i, 0, names->attention.query, "attention.query");
 	Value *k = attention_input(b, names, x, i, 1, names->attention.key, "attention.key");
 	Value *v = attention_input(b, names, x, i, 2, names->attention.value, "attention.value");
-	Value *mixed = build_attention(b, q, k, v, origin_of(b, i, "attention"));
-	return build_linear_of(b, BIAS_ATTENTION, mixed, stem_of(b, i, names->attention.out), b->desc->hidden,
-		SIZE_HIDDEN, origin_of(b, i, "attention.out"));
+	Value *mixed = build_attention(b, q, k, v, block_origin(b, i, "attention"));
+	return build_linear_of(b, BIAS_ATTENTION, mixed, block_stem(b, i, names->attention.out), b->desc->hidden,
+		SIZE_HIDDEN, block_origin(b, i, "attention.out"));
 }
 
 /* The activated values, and the gate that they are multiplied with; *gate NULL: none. */
 static Value *ffn_inputs(Builder *b, const LayerNames *names, Value *x, int32_t i, Value **gate)
 {
 	const int64_t ffn = b->desc->ffn;
-	const char *origin = origin_of(b, i, "ffn.in"), *stem = stem_of(b, i, names->ffn.in);
+	const char *origin = block_origin(b, i, "ffn.in"), *stem = block_stem(b, i, names->ffn.in);
 	*gate = NULL;
 	if (names->ffn.gate)
 		*gate = build_linear_of(
-			b, BIAS_FFN, x, stem_of(b, i, names->ffn.gate), ffn, SIZE_FFN, origin_of(b, i, "ffn.gate"));
+			b, BIAS_FFN, x, block_stem(b, i, names->ffn.gate), ffn, SIZE_FFN, block_origin(b, i, "ffn.gate"));
 	if (!names->ffn.halves)
 		return build_linear_of(b, BIAS_FFN, x, stem, ffn, SIZE_FFN, origin);
 	Value *both = build_linear_of(b, BIAS_FFN, x, stem, 2 * ffn, SIZE_FFN, origin);
 	const Attrs first = {.has = A_axis | A_start | A_end, .axis = 1, .end = ffn},
 				second = {.has = A_axis | A_start | A_end, .axis = 1, .start = ffn, .end = 2 * ffn};
-	*gate = build_op(b, OP_SLICE, &both, 1, &second, origin_of(b, i, "ffn.gate"));
+	*gate = build_op(b, OP_SLICE, &both, 1, &second, block_origin(b, i, "ffn.gate"));
 	return build_op(b, OP_SLICE, &both, 1, &first, origin);
 }
 
@@ -149,23 +147,23 @@ Value *block_ffn(Builder *b, const LayerNames *names, Value *x, int32_t i)
 {
 	const ModelDesc *desc = b->desc;
 	Value *gate, *inner = ffn_inputs(b, names, x, i, &gate);
-	inner = build_activation(b, desc->activation, inner, origin_of(b, i, "ffn.act"));
+	inner = build_activation(b, desc->activation, inner, block_origin(b, i, "ffn.act"));
 	if (gate)
-		inner = build_binary(b, OP_MUL, inner, gate, origin_of(b, i, "ffn.act"));
+		inner = build_binary(b, OP_MUL, inner, gate, block_origin(b, i, "ffn.act"));
 	else
-		builder_made_by(b, inner, stem_of(b, i, names->ffn.act));
-	return build_linear_of(b, BIAS_FFN, inner, stem_of(b, i, names->ffn.out), desc->hidden, SIZE_HIDDEN,
-		origin_of(b, i, "ffn.out"));
+		builder_made_by(b, inner, block_stem(b, i, names->ffn.act));
+	return build_linear_of(b, BIAS_FFN, inner, block_stem(b, i, names->ffn.out), desc->hidden, SIZE_HIDDEN,
+		block_origin(b, i, "ffn.out"));
 }
 
 static Value *post_norm_layer(Builder *b, const LayerNames *names, Value *x, int32_t i)
 {
 	Value *mixed = block_attention(b, names, x, i);
-	x = build_binary(b, OP_ADD, mixed, x, origin_of(b, i, "attention.residual"));
-	x = build_layernorm(b, x, stem_of(b, i, names->attention.norm), origin_of(b, i, "attention.norm"));
+	x = build_binary(b, OP_ADD, mixed, x, block_origin(b, i, "attention.residual"));
+	x = build_layernorm(b, x, block_stem(b, i, names->attention.norm), block_origin(b, i, "attention.norm"));
 	Value *inner = block_ffn(b, names, x, i);
-	x = build_binary(b, OP_ADD, inner, x, origin_of(b, i, "ffn.residual"));
-	return build_layernorm(b, x, stem_of(b, i, names->ffn.norm), origin_of(b, i, "ffn.norm"));
+	x = build_binary(b, OP_ADD, inner, x, block_origin(b, i, "ffn.residual"));
+	return build_layernorm(b, x, block_stem(b, i, names->ffn.norm), block_origin(b, i, "ffn.norm"));
 }
 
 static Value *layer_angles(Builder *b, const RotaryDesc *rotary)
@@ -204,12 +202,12 @@ static Value *pre_norm_layer(Builder *b, const LayerNames *names, Value *x, int3
 	Value *inner = x;
 	if (i > 0 || first_norm)
 		inner = build_layernorm(
-			b, x, stem_of(b, i, names->attention.norm), origin_of(b, i, "attention.norm"));
+			b, x, block_stem(b, i, names->attention.norm), block_origin(b, i, "attention.norm"));
 	inner = block_attention(b, names, inner, i);
-	x = build_binary(b, OP_ADD, inner, x, origin_of(b, i, "attention.residual"));
-	inner = build_layernorm(b, x, stem_of(b, i, names->ffn.norm), origin_of(b, i, "ffn.norm"));
+	x = build_binary(b, OP_ADD, inner, x, block_origin(b, i, "attention.residual"));
+	inner = build_layernorm(b, x, block_stem(b, i, names->ffn.norm), block_origin(b, i, "ffn.norm"));
 	inner = block_ffn(b, names, inner, i);
-	return build_binary(b, OP_ADD, inner, x, origin_of(b, i, "ffn.residual"));
+	return build_binary(b, OP_ADD, inner, x, block_origin(b, i, "ffn.residual"));
 }
 
 Value *block_pre_norm_layers(Builder *b, const LayerNames *names, Value *x, bool first_norm)

@@ -27,6 +27,14 @@ typedef struct LayerNames {
 
 /* words[ids]: f32[S,H]. */
 Value *block_words(Builder *);
+/* The row of each token's place, or of its segment, of the table STEM with this number of columns. In
+ * families that skip padding, positions start after the padding id; graphs without the input %types use the
+ * first row of the table of types. */
+Value *block_positions(Builder *, const char *stem, int32_t columns);
+Value *block_types(Builder *, const char *stem, int32_t columns);
+/* The stem of a part's tensors in layer i, and the origin of its nodes. */
+const char *block_stem(Builder *, int32_t i, const char *part);
+const char *block_origin(Builder *, int32_t i, const char *part);
 /* project(norm(words[ids] + types[types] + positions[i])): f32[S,H]. Graphs without the input %types use the
  * first row of the table of types; tables whose name is NULL are left out. */
 Value *block_embeddings(Builder *, const EmbeddingNames *);

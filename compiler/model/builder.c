@@ -127,6 +127,8 @@ static Size size_of(const ModelDesc *desc, int64_t width)
 {
 	if (width == desc->hidden)
 		return SIZE_HIDDEN;
+	if (width == desc->bottleneck)
+		return SIZE_BOTTLENECK;
 	if (width == desc->embedding)
 		return SIZE_EMBEDDING;
 	if (width == desc->ffn)
@@ -358,21 +360,45 @@ static Value *zeros(Builder *b, int64_t width, const char *origin)
 	return graph_const(b->graph, NULL, tensor, origin);
 }
 
-Value *build_layernorm(Builder *b, Value *x, const char *stem, const char *origin)
+/* STEM.weight, or the older STEM.gamma: [width of x]. */
+static Value *norm_weight(Builder *b, const Value *x, const char *stem, const char *origin)
+{
+	const int64_t width = x->type.dim[x->type.rank - 1].plus;
+	return build_tensor(b, builder_text(b, "%s.weight", stem), builder_text(b, "%s.gamma", stem), width, 0,
+		size_of(b->desc, width), origin);
+}
+
+/* STEM.bias, or the older STEM.beta. */
+static Value *norm_bias(Builder *b, const Value *x, const char *stem, const char *origin)
+{
+	const int64_t width = x->type.dim[x->type.rank - 1].plus;
+	return build_tensor(b, builder_text(b, "%s.bias", stem), builder_text(b, "%s.beta", stem), width, 0,
+		size_of(b->desc, width), origin);
+}
+
+Value *build_scale(Builder *b, Value *x, const char *stem, const char *origin)
 {
 	if (b->failed || !x)
 		return NULL;
-	const int64_t width = x->type.dim[x->type.rank - 1].plus;
-	const Size size = size_of(b->desc, width);
-	const Attrs attr = {.has = A_eps, .eps = b->desc->eps};
-	Value *gamma = build_tensor(
-		b, builder_text(b, "%s.weight", stem), builder_text(b, "%s.gamma", stem), width, 0, size, origin);
+	Value *scale = norm_weight(b, x, stem, origin), *shift = norm_bias(b, x, stem, origin);
+	return build_binary(b, OP_ADD, build_binary(b, OP_MUL, x, scale, origin), shift, origin);
+}
+
+Value *build_layernorm(Builder *b, Value *x, const char *stem, const char *origin)
+{
+	return build_layernorm_with(b, x, stem, b->desc->eps, origin);
+}
+
+Value *build_layernorm_with(Builder *b, Value *x, const char *stem, double eps, const char *origin)
+{
+	if (b->failed || !x)
+		return NULL;
+	const Attrs attr = {.has = A_eps, .eps = eps};
+	Value *gamma = norm_weight(b, x, stem, origin);
 	if (b->desc->family->rms)
 		return build_op(b, OP_RMSNORM, (Value *[]){x, gamma}, 2, &attr, origin);
-	Value *beta = b->desc->unbiased[BIAS_NORM]
-		? zeros(b, width, origin)
-		: build_tensor(
-			  b, builder_text(b, "%s.bias", stem), builder_text(b, "%s.beta", stem), width, 0, size, origin);
+	Value *beta = b->desc->unbiased[BIAS_NORM] ? zeros(b, x->type.dim[x->type.rank - 1].plus, origin)
+											   : norm_bias(b, x, stem, origin);
 	x = build_op(b, OP_LAYERNORM, (Value *[]){x, gamma, beta}, 3, &attr, origin);
 	builder_made_by(b, x, stem);
 	return x;
@@ -398,7 +424,9 @@ static Value *build_rotary(Builder *b, Value *x, const char *origin)
 
 Value *build_attention(Builder *b, Value *q, Value *k, Value *v, const char *origin)
 {
-	int64_t heads = b->desc->heads, hidden = b->desc->hidden, d = hidden / heads;
+	if (b->failed || !q)
+		return NULL;
+	const int64_t heads = b->desc->heads, hidden = q->type.dim[1].plus, d = hidden / heads;
 	if (b->angles) {
 		q = build_rotary(b, q, origin);
 		k = build_rotary(b, k, origin);

@@ -79,10 +79,14 @@ Value *build_angles(Builder *, const RotaryDesc *, int32_t size, const char *ori
 /* STEM.weight, STEM.bias, or the older STEM.gamma, STEM.beta. The bias is zero if norms have none.
  * In families with RMSNorm that norm, of STEM.weight. */
 Value *build_layernorm(Builder *, Value *x, const char *stem, const char *origin);
+/* The same with another epsilon than the description's. */
+Value *build_layernorm_with(Builder *, Value *x, const char *stem, double eps, const char *origin);
+/* x * STEM.weight + STEM.bias, spelled as those of LayerNorm. */
+Value *build_scale(Builder *, Value *x, const char *stem, const char *origin);
 /* table[ids] */
 Value *build_embed(Builder *, Value *table, Value *ids, const char *origin);
-/* softmax(q k^T / sqrt(d) + b->score_bias) v over desc->heads heads; q, k, v: f32[S,H]. q and k are turned by
- * b->angles. */
+/* softmax(q k^T / sqrt(d) + b->score_bias) v over desc->heads heads; q, k, v: f32[S,W], W as wide as they
+ * are. q and k are turned by b->angles. */
 Value *build_attention(Builder *, Value *q, Value *k, Value *v, const char *origin);
 
 /* qat.c: stores the scales of a linear and of its input, from a checkpoint of quantisation-aware training, as

@@ -23,6 +23,12 @@ const char *const bias_words[BIAS_COUNT] = {
 };
 #undef BIAS
 
+#define TRAIT(NAME, text) [TRAIT_##NAME] = text,
+const char *const trait_words[TRAIT_COUNT] = {
+#include "traits.def"
+};
+#undef TRAIT
+
 /* ---- creating -------------------------------------------------------------------------------- */
 
 ModelDesc *description_new(const char *path, const char *directory)
@@ -148,9 +154,14 @@ static bool check_encoder(Checker *c)
 	const ModelDesc *d = c->desc;
 	const Family *family = d->family;
 	const char *eps = d->from_config && family->eps.key ? family->eps.key : "eps";
-	if (d->hidden % d->heads != 0)
+	if (family_width(d) % d->heads != 0)
 		return FAIL(c, EXIT_INPUT, "%s is %d, expected a multiple of the %d heads (%s)",
-			size_name(d, SIZE_HIDDEN), d->hidden, d->heads, size_name(d, SIZE_HEADS));
+			size_name(d, d->bottleneck ? SIZE_BOTTLENECK : SIZE_HIDDEN), family_width(d), d->heads,
+			size_name(d, SIZE_HEADS));
+	if (d->trait[TRAIT_NARROW_ATTENTION] + d->trait[TRAIT_NARROW_QUERY] > (d->bottleneck > 0))
+		return FAIL(c, EXIT_INPUT,
+			"traits has narrow-attention or narrow-query, which exclude each other and need a bottleneck "
+			"above 0");
 	if (family_longest(d) < 1)
 		return FAIL(c, EXIT_INPUT, "%s is %d, but positions start after %s %d, so no token has a position",
 			size_name(d, SIZE_POSITIONS), d->positions, size_name(d, SIZE_PADDING), d->padding);

@@ -31,6 +31,15 @@ typedef enum Bias {
 } Bias;
 extern const char *const bias_words[BIAS_COUNT];
 
+/* TRAIT_TRIGRAM etc.: what a model may have. */
+typedef enum Trait {
+#define TRAIT(NAME, text) TRAIT_##NAME,
+#include "traits.def"
+#undef TRAIT
+	TRAIT_COUNT
+} Trait;
+extern const char *const trait_words[TRAIT_COUNT];
+
 /* Rotary positions: a token at place p turns the pair i of d/2 pairs of a head by p / factor / theta^(2i/d).
  */
 typedef struct RotaryDesc {
@@ -79,7 +88,8 @@ typedef struct ModelDesc {
 	const char *activation;      /* as config.json spells it */
 	const char *head_activation; /* of heads, if the family has a key for it; NULL: none */
 	double eps;
-	bool unbiased[BIAS_COUNT];       /* the part has no biases */
+	bool unbiased[BIAS_COUNT]; /* the part has no biases */
+	bool trait[TRAIT_COUNT];
 	RotaryDesc rotary, local_rotary; /* the second in layers with local attention */
 	bool *local; /* [layers]: a token attends to `window` tokens around it; NULL: to all, in every layer */
 	int32_t nheads;

@@ -40,14 +40,15 @@ static void write_real(FILE *out, const char *name, double value)
 	write_attr(out, name, text);
 }
 
-/* Writes the parts without biases, as words. */
-static void write_unbiased(const ModelDesc *d, FILE *out)
+/* Writes those of the words that are set; nothing if none is. */
+static void write_words(
+	const ModelDesc *d, FILE *out, const char *name, const char *const *words, const bool *set, int count)
 {
-	const char *words = "";
-	for (int i = 0; i < BIAS_COUNT; i++)
-		if (d->unbiased[i])
-			words = mem_printf(d->mem, "%s%s%s", words, *words ? " " : "", bias_words[i]);
-	write_attr(out, "unbiased", *words ? words : NULL);
+	const char *list = "";
+	for (int i = 0; i < count; i++)
+		if (set[i])
+			list = mem_printf(d->mem, "%s%s%s", list, *list ? " " : "", words[i]);
+	write_attr(out, name, *list ? list : NULL);
 }
 
 /* Writes the rotary positions, and the layers with local attention as "1,2,4,5". */
@@ -86,7 +87,8 @@ static void write_encoder(const ModelDesc *d, FILE *out)
 	write_attr(out, "activation", d->activation);
 	write_attr(out, "head-activation", d->head_activation);
 	write_real(out, "eps", d->eps);
-	write_unbiased(d, out);
+	write_words(d, out, "unbiased", bias_words, d->unbiased, BIAS_COUNT);
+	write_words(d, out, "traits", trait_words, d->trait, TRAIT_COUNT);
 	write_rotary(d, out);
 	fputs("/>\n", out);
 }

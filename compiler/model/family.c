@@ -24,6 +24,8 @@ bool family_has_segments(const ModelDesc *desc)
 
 int32_t family_columns(const ModelDesc *desc) { return desc->embedding ? desc->embedding : desc->hidden; }
 
+int32_t family_width(const ModelDesc *desc) { return desc->bottleneck ? desc->bottleneck : desc->hidden; }
+
 int32_t family_depth(const ModelDesc *desc) { return desc->layers * (desc->inner ? desc->inner : 1); }
 
 /* transformers: int(i / (num_hidden_layers / num_hidden_groups)), a division of reals. */

@@ -31,6 +31,7 @@ typedef struct HeadSpec {
 	const char *out;        /* the linear that makes the output */
 	const char *bias;       /* fill-mask: the full name of its bias, if it is not the bias of out */
 	bool bias_won;          /* transformers 4.57 adds `bias` where the checkpoint has both */
+	const char *rest; /* fill-mask: the table has fewer columns than the state; this matrix has the others */
 } HeadSpec;
 
 /* The head for two texts in a row: next sentence prediction or sentence order. */
@@ -58,9 +59,10 @@ typedef struct Family {
 		const char *key; /* NULL: config.json cannot change it */
 		bool none;       /* by default the part has no biases */
 	} bias[BIAS_COUNT];
-	double rotary; /* base of rotary positions that turn queries and keys; 0: none */
-	bool rms;      /* norms are RMSNorm */
-	bool untied;   /* the default of tie_word_embeddings is false */
+	uint32_t traits; /* bit 1 << TRAIT_NAME: a model may have it; `read` finds out */
+	double rotary;   /* base of rotary positions that turn queries and keys; 0: none */
+	bool rms;        /* norms are RMSNorm */
+	bool untied;     /* the default of tie_word_embeddings is false */
 	/* Reads further keys of config.json, after the sizes and heads; NULL: none. False and messages on error.
 	 */
 	bool (*read)(ModelDesc *, const struct json_t *config, const char *path, Diag *);
@@ -84,6 +86,8 @@ const HeadSpec *family_head(const Family *, const HeadDesc *);
 bool family_has_segments(const ModelDesc *);
 /* The number of columns of the embedding tables: the hidden size, unless the family has SIZE_EMBEDDING. */
 int32_t family_columns(const ModelDesc *);
+/* The width of the layers' blocks: the hidden size, or the bottleneck. */
+int32_t family_width(const ModelDesc *);
 /* The number of layers that the encoder runs. */
 int32_t family_depth(const ModelDesc *);
 /* In families with SIZE_GROUPS: the group that runs as number i of `layers`. */

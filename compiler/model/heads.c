@@ -7,7 +7,7 @@
 
 /* ---- pooling --------------------------------------------------------------------------------- */
 
-/* tanh(dense(row of the first token)): transformers' pooler_output. */
+/* tanh(dense(row of the first token)), or that row as it is: transformers' pooler_output. */
 static Value *build_pooler(Builder *b)
 {
 	const char *origin = pooling_words[POOLING_POOLER];
@@ -16,6 +16,8 @@ static Value *build_pooler(Builder *b)
 		return b->pooled;
 	Value *hidden = b->hidden;
 	Value *row = build_op(b, OP_POOL, &hidden, 1, &first, origin);
+	if (b->desc->trait[TRAIT_PLAIN_POOLER])
+		return b->pooled = row;
 	const char *stem = builder_text(b, "%s%s", b->prefix, b->desc->family->pooler);
 	row = build_linear(b, row, stem, b->desc->hidden, SIZE_HIDDEN, origin);
 	return b->pooled = build_unary(b, OP_TANH, row, origin);

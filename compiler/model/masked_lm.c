@@ -120,17 +120,42 @@ static Value *word_bias(Builder *b, const char *own, const char *shared, int64_t
 	return tied || mine ? build_tensor(b, name, NULL, vocab, 0, SIZE_VOCAB, origin) : NULL;
 }
 
+/* The scores of the columns `from` on of the state x, where the table of words has fewer: x times the matrix
+ * [H - from,vocab]. */
+static Value *rest_of_words(Builder *b, Value *x, const char *stem, int64_t from, const char *origin)
+{
+	const int64_t hidden = b->desc->hidden, vocab = b->words->type.dim[0].plus;
+	const Attrs behind = {.has = A_axis | A_start | A_end, .axis = 1, .start = from, .end = hidden};
+	Value *matrix = build_tensor(
+		b, builder_text(b, "%s.weight", stem), NULL, hidden - from, vocab, SIZE_EMBEDDING, origin);
+	return build_binary(b, OP_MATMUL, build_op(b, OP_SLICE, &x, 1, &behind, origin), matrix, origin);
+}
+
 Value *head_words(Builder *b, const HeadDesc *head, const char *origin)
 {
 	const HeadSpec *spec = &b->desc->family->head[TASK_FILL_MASK];
-	const Size size = b->desc->embedding ? SIZE_EMBEDDING : SIZE_HIDDEN;
-	Value *x = head_transform(b, head, b->hidden, family_columns(b->desc), size, origin);
+	const int32_t columns = family_columns(b->desc), hidden = b->desc->hidden;
+	const Size size = b->desc->embedding && !spec->rest ? SIZE_EMBEDDING : SIZE_HIDDEN;
+	Value *x = head_transform(b, head, b->hidden, spec->rest ? hidden : columns, size, origin), *rest = NULL;
 	if (b->failed)
 		return NULL;
+	if (spec->rest && columns > hidden) {
+		builder_fail(b, EXIT_INPUT,
+			"%s: %s is %d, expected at most %d (%s), of which the table of words reads a "
+			"part",
+			origin, size_name(b->desc, SIZE_EMBEDDING), columns, hidden, size_name(b->desc, SIZE_HIDDEN));
+		return NULL;
+	}
+	if (spec->rest && columns < hidden) {
+		const Attrs front = {.has = A_axis | A_start | A_end, .axis = 1, .end = columns};
+		rest = rest_of_words(b, x, head_stem(b, head, spec->rest), columns, origin);
+		x = build_op(b, OP_SLICE, &x, 1, &front, origin);
+	}
 	const int64_t vocab = b->words->type.dim[0].plus;
 	const char *stem = head_stem(b, head, spec->out);
 	Value *decoder = word_decoder(b, builder_text(b, "%s.weight", stem), vocab, origin);
 	const char *shared = spec->bias ? head_stem(b, head, spec->bias) : NULL;
 	Value *bias = word_bias(b, builder_text(b, "%s.bias", stem), shared, vocab, origin);
-	return build_op(b, OP_LINEAR, (Value *[]){x, decoder, bias}, bias ? 3 : 2, NULL, origin);
+	Value *scores = build_op(b, OP_LINEAR, (Value *[]){x, decoder, bias}, bias ? 3 : 2, NULL, origin);
+	return rest ? build_binary(b, OP_ADD, scores, rest, origin) : scores;
 }

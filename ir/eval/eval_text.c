@@ -260,3 +260,15 @@ bool eval_SPREAD(const Node *node, const EvalArray *const *args, EvalArray *resu
 	}
 	return true;
 }
+
+bool eval_SHIFT(const Node *node, const EvalArray *const *args, EvalArray *results, Diag *diag)
+{
+	(void)diag;
+	const int64_t rows = args[0]->dim[0], width = args[0]->dim[1];
+	for (int64_t i = 0; i < rows; i++) {
+		const int64_t from = i + node->attr.start;
+		if (from >= 0 && from < rows)
+			eval_widen(args[0], from * width, width, results[0].v + i * width);
+	}
+	return true;
+}

@@ -67,6 +67,17 @@ bool infer_SPREAD(const Node *node, Type results[RESULTS_MAX], Diag *diag)
 	return true;
 }
 
+bool infer_SHIFT(const Node *node, Type results[RESULTS_MAX], Diag *diag)
+{
+	enum { SHIFT_MAX = 1 << 20 }; /* an encoder has no more positions */
+	const long long start = node->attr.start;
+	if (!infer_same(node, 1, results, diag) || !expect_rank(node, 0, 2, 2, diag))
+		return false;
+	return (start >= -SHIFT_MAX && start <= SHIFT_MAX)
+		|| node_error(node, diag, "start is %lld, expected a number of rows from -%d to %d", start, SHIFT_MAX,
+			SHIFT_MAX);
+}
+
 /* ---- over the last axis ---------------------------------------------------------------------- */
 
 bool infer_LAYERNORM(const Node *node, Type results[RESULTS_MAX], Diag *diag)

@@ -21,6 +21,7 @@ static const struct {
 	{"epilogue", fuse_epilogue},     /* early: a bias that is still an add hides q, k and v */
 	{"split", fuse_split},           /* after epilogue: a linear with its bias */
 	{"epilogue", fuse_epilogue},     /* again: activations of the parts */
+	{"fold-affine", fuse_affine},    /* after epilogue: a linear with its bias */
 	{"attention", fuse_attention},
 	{"first-row",
 		fuse_first_row},        /* after attention: needs its query; before qkv: q has a linear of its own */
@@ -44,7 +45,7 @@ static bool list_has(const char *list, const char *name)
 
 static bool only_is_valid(const char *only, Diag *diag)
 {
-	char names[256] = "";
+	char names[512] = "";
 	for (int i = 0; i < PATTERNS; i++)
 		if (!strstr(names, patterns[i].name))
 			snprintf(

@@ -19,6 +19,8 @@ bool fuse_split(Graph *, PassRun *);
 Tensor *tensor_scaled(Graph *, const Tensor *, double factor);
 bool fuse_scale(Graph *, PassRun *);
 bool fuse_bias(Graph *, PassRun *);
+/* fuse_affine.c */
+bool fuse_affine(Graph *, PassRun *);
 /* fuse_layernorm.c */
 bool fuse_embed_layernorm(Graph *, PassRun *);
 bool fuse_add_layernorm(Graph *, PassRun *);

@@ -162,7 +162,7 @@ static int32_t gate_of(const Neck *neck)
 }
 
 /* in and gate are the two halves of one linear's result. */
-static bool find_halves(const Graph *graph, Layer *layer, Value *in, Value *gate)
+static bool find_halves(const Graph *graph, Network *network, Value *in, Value *gate)
 {
 	Node *first = in->node, *second = gate->node;
 	const Value *whole = first->args[0];
@@ -173,28 +173,25 @@ static bool find_halves(const Graph *graph, Layer *layer, Value *in, Value *gate
 	if (first->attr.axis != whole->type.rank - 1 || second->attr.axis != first->attr.axis
 		|| first->attr.start * second->attr.start != 0 || first->attr.start + second->attr.start != width)
 		return false;
-	layer->ffn_gate = constant_linear(whole);
-	layer->ffn_in = layer->ffn_gate;
-	layer->half[0] = first;
-	layer->half[1] = second;
-	return layer->ffn_in != NULL;
+	network->gate = constant_linear(whole);
+	network->in = network->gate;
+	network->half[0] = first;
+	network->half[1] = second;
+	return network->in != NULL;
 }
 
 /* act(in(x)) or act(in(x)) * gate(x), in and gate linears of their own or halves of one linear. */
-static bool find_neurons(const Graph *graph, Layer *layer, const Neck *neck)
+static bool find_neurons(const Graph *graph, Network *network, const Neck *neck)
 {
 	const int32_t gate = neck->nsources == 2 ? gate_of(neck) : 1;
 	Value *first = neck->source[1 - gate];
-	layer->half[1] = NULL;
-	layer->half[0] = NULL;
-	layer->ffn_gate = NULL;
 	if (first->node->op == OP_SLICE)
-		return neck->nsources == 2 && find_halves(graph, layer, first, neck->source[gate]);
-	layer->ffn_in = constant_linear(first);
+		return neck->nsources == 2 && find_halves(graph, network, first, neck->source[gate]);
+	network->in = constant_linear(first);
 	if (neck->nsources == 1)
-		return layer->ffn_in != NULL;
-	layer->ffn_gate = constant_linear(neck->source[gate]);
-	return layer->ffn_in && layer->ffn_gate && layer->ffn_in->args[0] == layer->ffn_gate->args[0];
+		return network->in != NULL;
+	network->gate = constant_linear(neck->source[gate]);
+	return network->in && network->gate && network->in->args[0] == network->gate->args[0];
 }
 
 static bool is_of_attention(const Layer *layer, const Node *linear)
@@ -202,15 +199,23 @@ static bool is_of_attention(const Layer *layer, const Node *linear)
 	return linear == layer->q || linear == layer->k || linear == layer->v || linear == layer->attention.out;
 }
 
-static bool find_ffn(const Graph *graph, Layer *layer, Node *out)
+static bool find_ffn(const Graph *graph, const Layer *layer, Node *out, Network *network)
 {
 	Neck neck;
+	*network = (Network){0};
 	if (is_of_attention(layer, out) || !neck_walk(&neck, out->args[0]) || !neck_is_private(graph, &neck, out)
-		|| !find_neurons(graph, layer, &neck))
+		|| !find_neurons(graph, network, &neck))
 		return false;
-	return !is_of_attention(layer, layer->ffn_in)
-		&& (!layer->ffn_gate || !is_of_attention(layer, layer->ffn_gate))
-		&& find_residual(graph, out->args[0], &layer->ffn);
+	return !is_of_attention(layer, network->in) && (!network->gate || !is_of_attention(layer, network->gate))
+		&& find_residual(graph, out->args[0], &network->block);
+}
+
+static void add_ffn(Graph *graph, Layer *layer, const Network *network)
+{
+	if (!layer->ffn)
+		layer->ffn = mem_alloc(graph->module->mem, NETWORKS_MAX * sizeof *layer->ffn);
+	if (layer->nffn < NETWORKS_MAX)
+		layer->ffn[layer->nffn++] = *network;
 }
 
 bool layers_find_blocks(Graph *graph, const char *pass, Layers *layers, PassRun *run)
@@ -230,8 +235,9 @@ bool layers_find_blocks(Graph *graph, const char *pass, Layers *layers, PassRun 
 	}
 	for (Node *node = graph->first; node; node = node->next) {
 		Layer *layer = layers_number(layers, node->op == OP_LINEAR ? node_layer(node) : -1);
-		if (layer && !layer->has_ffn)
-			layer->has_ffn = find_ffn(graph, layer, node);
+		Network network;
+		if (layer && find_ffn(graph, layer, node, &network))
+			add_ffn(graph, layer, &network);
 	}
 	return true;
 }

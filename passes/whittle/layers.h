@@ -10,7 +10,15 @@ typedef struct Block {
 	Value *around; /* the residual input x */
 } Block;
 
-enum { SHARED_MAX = 16 };
+/* A feed-forward network. */
+typedef struct Network {
+	Block block;
+	Node *in;      /* the linear of the neurons */
+	Node *gate;    /* the gate's linear; NULL without a gate; `in` when one linear computes both: */
+	Node *half[2]; /* then its slices, in and gate; else NULL */
+} Network;
+
+enum { SHARED_MAX = 16, NETWORKS_MAX = 64 };
 
 /* One layer: the ops whose origin begins with "layer.N.". */
 typedef struct Layer {
@@ -18,13 +26,13 @@ typedef struct Layer {
 	Value *input, *output;     /* the carried input, and the value that other layers read */
 	Value *shared[SHARED_MAX]; /* other inputs, computed outside the layers, such as a bias */
 	int32_t nshared;
-	bool has_attention, has_ffn;
-	Block attention, ffn;
-	AttentionMatch heads;     /* q, k, v and the head size of the attention */
-	Node *softmax;            /* of the attention */
-	Node *q, *k, *v, *ffn_in; /* linears with constant weights */
-	Node *ffn_gate; /* the gate's linear; NULL without a gate; ffn_in when one linear computes both: */
-	Node *half[2];  /* then its slices, in and gate; else NULL */
+	bool has_attention;
+	Block attention;
+	AttentionMatch heads; /* q, k, v and the head size of the attention */
+	Node *softmax;        /* of the attention */
+	Node *q, *k, *v;      /* linears with constant weights */
+	Network *ffn;         /* in the order of the graph; most encoders have one, MobileBERT four */
+	int32_t nffn;
 } Layer;
 
 typedef struct Layers {

@@ -316,10 +316,11 @@ static void name_linears(Graph *graph, const Layers *layers)
 			name_node(graph, layer->k, layer->number, PART_ATTENTION_KEY);
 			name_node(graph, layer->v, layer->number, PART_ATTENTION_VALUE);
 		}
-		if (layer->has_ffn && layer->ffn_gate)
-			name_node(graph, layer->ffn_gate, layer->number, PART_FFN_GATE);
-		if (layer->has_ffn)
-			name_node(graph, layer->ffn_in, layer->number, PART_FFN_IN);
+		for (int32_t k = 0; k < layer->nffn; k++) {
+			if (layer->ffn[k].gate)
+				name_node(graph, layer->ffn[k].gate, layer->number, PART_FFN_GATE);
+			name_node(graph, layer->ffn[k].in, layer->number, PART_FFN_IN);
+		}
 	}
 }
 

@@ -26,6 +26,9 @@ void groups_add(Graph *graph, Groups *groups, const Group *group)
 	all[groups->count].score = mem_alloc(mem, (size_t)group->count * sizeof *group->score);
 	all[groups->count].gone = mem_alloc(mem, (size_t)group->count * sizeof *group->gone);
 	all[groups->count].leader = groups_leader(groups, group);
+	for (int32_t g = 0; g < groups->count; g++)
+		if (all[g].layer == group->layer)
+			all[groups->count].number = all[g].number + all[g].count;
 	groups->at = all;
 	groups->count++;
 }
@@ -245,22 +248,24 @@ static bool remove_listed(Graph *graph, const Groups *groups, const UnitName *na
 	LayerList list = layer_list_open(run, name->key);
 	while (layer_list_next(&list)) {
 		Group *group = NULL;
-		for (int32_t g = 0; g < groups->count && !group; g++)
-			if (groups->at[g].layer->number == list.layer)
+		for (int32_t g = 0; g < groups->count; g++)
+			if (groups->at[g].layer->number == list.layer && groups->at[g].number <= list.unit)
 				group = &groups->at[g];
+		const int32_t unit = group ? list.unit - group->number : 0;
 		if (!group)
 			return layer_list_refuse(&list, "there is no %s %d.%d; the layers that have %ss: %s", name->one,
 				list.layer, list.unit, name->one, print_group_layers(graph, groups));
-		if (list.unit >= group->count)
+		if (unit >= group->count)
 			return layer_list_refuse(&list, "there is no %s %d.%d; layer %d has %d %ss", name->one,
-				list.layer, list.unit, list.layer, group->count, name->one);
-		if (group->gone[list.unit])
+				list.layer, list.unit, list.layer, group->number + group->count, name->one);
+		if (group->gone[unit])
 			return layer_list_refuse(&list, "%s %d.%d is named twice", name->one, list.layer, list.unit);
-		remove_unit(group, list.unit);
+		remove_unit(group, unit);
 		if (group->ngone == group->count)
 			return diag_error(run->diag, EXIT_USAGE, 0,
-				"%s: %s=%s leaves no %s in layer %d; prune-blocks removes whole blocks", name->pass,
-				name->key, pass_option(run, name->key), name->one, list.layer);
+				"%s: %s=%s leaves no %s in %slayer %d; prune-blocks removes whole blocks", name->pass,
+				name->key, pass_option(run, name->key), name->one, group->network ? "a network of " : "",
+				list.layer);
 	}
 	return !list.failed;
 }
@@ -404,7 +409,7 @@ static void group_note(const Group *group, const UnitName *name, PassRun *run)
 	size_t used = 0;
 	for (int32_t u = 0; u < group->count && used < sizeof text - 16; u++)
 		if (group->gone[u])
-			used += (size_t)snprintf(text + used, sizeof text - used, " %d", u);
+			used += (size_t)snprintf(text + used, sizeof text - used, " %d", group->number + u);
 	pass_note(run, NULL, "layer %d: %d of %d %ss stay, removed:%s%s", group->layer->number,
 		group->count - group->ngone, group->count, name->one, text, used >= sizeof text - 16 ? " .." : "");
 }

@@ -4,14 +4,16 @@
 #define BERTC_PRUNE_H
 #include "calibrate.h"
 
-/* The heads of a layer's attention or the neurons of its feed-forward network. */
+/* The heads of a layer's attention or the neurons of one of its feed-forward networks. */
 typedef struct Group {
 	Layer *layer;
+	const Network *network; /* NULL: heads */
 	Node *in[3],
 		*out; /* linears; unit u: rows from first + u*width of each in, columns from u*width of out */
 	int64_t
 		first[3]; /* not 0 when one linear computes both halves of a gated network; then `in` has it twice */
 	int32_t nin, count, width; /* count units of width numbers */
+	int32_t number;            /* of the first unit within the layer; a layer may have several networks */
 	int32_t mixed;             /* out reads a product of the results of the last `mixed` linears of in */
 	int32_t leader;            /* the first group with the same weights, often this one (prune_shared.c) */
 	double *score;             /* importance of each unit; the lowest is removed first */

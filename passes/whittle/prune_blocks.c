@@ -15,9 +15,9 @@
  *   by=activation   the block that adds least to its residual input: |block(x)|^2 / |x|^2 over all tokens of
  *                   the data
  *   by=magnitude    |weights of its last linear| * |weights of the linear before|, without data
- *   blocks=         0.attention,3-5.ffn: removes these
- *   keep=N          N blocks stay in the whole encoder
- *   share=X         this share of all blocks stays */
+ *   blocks=         0.attention,3-5.ffn: removes these. In a layer with several networks they are ffn.0,
+ * ffn.1 and so on; the last one is ffn keep=N          N blocks stay in the whole encoder share=X this share
+ * of all blocks stays */
 #include "prune.h"
 #include <math.h>
 #include <string.h>
@@ -37,15 +37,21 @@ typedef struct Candidates {
 
 static Candidates find_candidates(Graph *graph, const Layers *layers)
 {
-	Candidates all = {mem_alloc(graph->module->mem, (size_t)layers->count * 2 * sizeof *all.at), 0};
+	MemArena *mem = graph->module->mem;
+	size_t room = (size_t)layers->count;
+	for (int32_t i = 0; i < layers->count; i++)
+		room += (size_t)layers->at[i].nffn;
+	Candidates all = {mem_alloc(mem, room * sizeof *all.at), 0};
 	for (int32_t i = 0; i < layers->count; i++) {
 		Layer *layer = &layers->at[i];
 		if (layer->has_attention)
 			all.at[all.count++] = (Candidate){
 				.layer = layer, .block = &layer->attention, .in = layer->v, .part = "attention"};
-		if (layer->has_ffn)
-			all.at[all.count++] = (Candidate){
-				.layer = layer, .block = &layer->ffn, .in = layer->ffn_in, .part = "ffn"};
+		for (int32_t k = 0; k < layer->nffn; k++)
+			all.at[all.count++] = (Candidate){.layer = layer,
+				.block = &layer->ffn[k].block,
+				.in = layer->ffn[k].in,
+				.part = k < layer->nffn - 1 ? mem_printf(mem, "ffn.%d", k) : "ffn"};
 	}
 	return all;
 }

@@ -64,8 +64,7 @@ static bool see(Graph *graph, Refits *all, PassRun *run)
 	probe_open(&probe, graph, 0);
 	for (int32_t i = 0; i < all->count; i++) {
 		const Group *group = all->at[i].group;
-		const Block *block = group->out == group->layer->ffn.out ? &group->layer->ffn
-																 : &group->layer->attention;
+		const Block *block = group->network ? &group->network->block : &group->layer->attention;
 		values[2 * i] = probe_value(&probe, group->out->args[0]);
 		values[2 * i + 1] = probe_value(&probe, block->sum->results[0]);
 	}

@@ -199,45 +199,50 @@ static Value *thin_layer(
 	return places;
 }
 
-/* Makes `first` and later layers read `by` instead of a shared value. */
-static void use_in_layers(const Layers *layers, const Layer *first, Value *whole, Value *by)
+/* The rows of `whole` that are left, made where both exist. NULL and messages on error. */
+static Value *gather_rest(Graph *graph, const Layer *layer, Value *whole, Value *places, PassRun *run)
 {
-	for (Node *node = by->node->next; node; node = node->next) {
-		const Layer *own = layers_number(layers, node_layer(node));
-		for (int32_t i = 0; own && own >= first && i < node->nargs; i++)
-			if (node->args[i] == whole)
-				node->args[i] = by;
+	if (!type_is_rows(&whole->type) || whole->type.rank != 2) {
+		diag_error(run->diag, EXIT_UNSUPPORTED, 0,
+			"prune-tokens: an op after the attention of layer %d reads %s, %s, from which dropped tokens "
+			"cannot "
+			"be removed, because it does not have one row per token",
+			layer->number, value_print(whole, (char[264]){0}), type_print(&whole->type, (char[128]){0}));
+		return NULL;
 	}
-	for (Layer *later = layers->at + (first - layers->at); later < layers->at + layers->count; later++)
-		for (int32_t i = 0; i < later->nshared; i++)
-			if (later->shared[i] == whole)
-				later->shared[i] = by;
+	Node *before = comes_after(whole, places->node) ? whole->node : places->node;
+	return graph_emit(
+		graph, before->next, OP_GATHER, (Value *[]){whole, places}, 2, NULL, places->node->origin, run->diag);
 }
 
-/* Makes layers after `layer` read only the remaining rows of a shared value. Only rows can be gathered. */
-static bool thin_shared(Graph *graph, const Layers *layers, const Layer *layer, Value *places, PassRun *run)
+/* Ops after the attention of a thinned layer read only the remaining rows of values that have a row for every
+ * token: the residual input of a bottleneck, or rows that all layers share. Only rows can be gathered. */
+static bool thin_rest(Graph *graph, const Layer *layer, Value *places, PassRun *run)
 {
-	const char *origin = origin_in_layer(graph, layer->number, PART_TOKENS);
-	for (Layer *later = layers->at + (layer - layers->at) + 1; later < layers->at + layers->count; later++)
-		for (int32_t i = 0; i < later->nshared; i++) {
-			Value *whole = later->shared[i], *rows;
-			const bool done = value_is(whole, OP_GATHER) && whole->node->args[1] == places;
-			if (done || type_is_number(&whole->type))
+	const uint32_t values = graph->next_id;
+	bool *behind = checked_calloc(values, sizeof *behind), good = true;
+	Value **rest = checked_calloc(values, sizeof *rest);
+	behind[layer->attention.out->results[0]->id] = true;
+	for (Node *node = layer->attention.out->next; node && good; node = node->next) {
+		bool reads = node == layer->attention.sum;
+		for (int32_t i = 0; i < node->nargs; i++)
+			reads |= node->args[i]->id < values && behind[node->args[i]->id];
+		for (int32_t i = 0; i < node->nargs && reads && good; i++) {
+			Value *whole = node->args[i];
+			const bool gathered = value_is(whole, OP_GATHER) && whole->node->args[1] == places;
+			if (behind[whole->id] || gathered || type_is_number(&whole->type))
 				continue;
-			if (!type_is_rows(&whole->type) || whole->type.rank != 2)
-				return diag_error(run->diag, EXIT_UNSUPPORTED, 0,
-					"prune-tokens: layer %d reads %s, %s, from which dropped tokens cannot be removed, "
-					"because it does not have one row per token",
-					later->number, value_print(whole, (char[264]){0}),
-					type_print(&whole->type, (char[128]){0}));
-			Node *before = comes_after(whole, places->node) ? whole->node : places->node;
-			rows = graph_emit(
-				graph, before->next, OP_GATHER, (Value *[]){whole, places}, 2, NULL, origin, run->diag);
-			if (!rows)
-				return false;
-			use_in_layers(layers, later, whole, rows);
+			if (!rest[whole->id])
+				rest[whole->id] = gather_rest(graph, layer, whole, places, run);
+			node->args[i] = rest[whole->id];
+			good = node->args[i] != NULL;
 		}
-	return true;
+		for (int32_t i = 0; i < node->nresults && reads; i++)
+			behind[node->results[i]->id] = true;
+	}
+	free(behind);
+	free(rest);
+	return good;
 }
 
 /* Recomputes the types of all results. The shape of a reshape gets the symbol of its input. */
@@ -311,7 +316,7 @@ bool pass_prune_tokens(Graph *graph, PassRun *run)
 				"receive is computed without biases; leave prune-tokens out",
 				layer->number, value_print(layer->heads.bias[0].value, (char[264]){0}));
 		if (!(places[i] = thin_layer(graph, layer, thinning, &must, run))
-			|| !thin_shared(graph, &layers, layer, places[i], run) || !retype(graph, run))
+			|| !thin_rest(graph, layer, places[i], run) || !retype(graph, run))
 			return false;
 		run->changes++;
 	}

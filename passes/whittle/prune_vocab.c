@@ -17,55 +17,74 @@
 #include "layers.h"
 #include <string.h>
 
-/* The kept rows of a matrix or vector with one row per token. */
-static const Tensor *keep_rows(Graph *graph, const Tensor *from, const int32_t *to, int32_t rows)
+/* The kept rows (axis 0) of a matrix or vector with one row per token, or the kept columns of a matrix with
+ * one column per token (axis 1). */
+static const Tensor *keep_tokens(
+	Graph *graph, const Tensor *from, int32_t axis, const int32_t *to, int32_t kept)
 {
-	const int64_t old = from->type.dim[0].plus, block = from->bytes / old;
+	const int64_t outer = axis == 1 ? from->type.dim[0].plus : 1, old = from->type.dim[axis].plus,
+				  block = from->bytes / outer / old;
 	Type type = from->type;
-	type.dim[0] = dim_number(rows);
+	type.dim[axis] = dim_number(kept);
 	Tensor *tensor = tensor_derived(graph, from, "vocab", type);
-	for (int64_t i = 0; i < old; i++)
-		if (to[i] >= 0)
-			memcpy((uint8_t *)(uintptr_t)tensor->data + to[i] * block,
+	for (int64_t i = 0; i < outer * old; i++)
+		if (to[i % old] >= 0)
+			memcpy((uint8_t *)(uintptr_t)tensor->data + (i / old * kept + to[i % old]) * block,
 				(const uint8_t *)from->data + i * block, (size_t)block);
 	return tensor;
 }
 
 /* Replaces an argument by a shorter constant. All readers of a constant share the new one. */
-static void shorten(Graph *graph, Value *old, const int32_t *to, int32_t rows)
+static void shorten(Graph *graph, Value *old, int32_t axis, const int32_t *to, int32_t rows)
 {
 	const Tensor *tensor = value_tensor(old);
-	Value *by = tensor ? graph_const(graph, old->node, keep_rows(graph, tensor, to, rows), old->node->origin)
-					   : NULL;
+	Value *by = NULL;
+	if (tensor)
+		by = graph_const(graph, old->node, keep_tokens(graph, tensor, axis, to, rows), old->node->origin);
 	if (by)
 		rewrite_uses(graph, old, by);
 }
 
-/* Shortens the tables that ids index, and decoders with one column per token (heads of the task fill-mask).
- */
-static bool is_by_token(const Graph *graph, const Node *node, int64_t rows)
+/* True for the scores of a masked language model, or a term of their sum. */
+static bool is_scores(const Graph *graph, const Value *v)
 {
-	if (node->op == OP_EMBED)
-		return node->args[1] == graph->inputs[0];
 	const Module *module = graph->module;
-	for (int32_t i = 0; node->op == OP_LINEAR && i < graph->noutputs; i++)
-		for (int32_t h = 0; graph->outputs[i].value == node->results[0] && h < module->nheads; h++)
+	for (int32_t i = 0; i < graph->noutputs; i++) {
+		const Value *scores = graph->outputs[i].value;
+		const bool term = value_is(scores, OP_ADD)
+			&& (scores->node->args[0] == v || scores->node->args[1] == v);
+		for (int32_t h = 0; (scores == v || term) && h < module->nheads; h++)
 			if (module->heads[h].task == TASK_FILL_MASK
 				&& !strcmp(module->heads[h].output, graph->outputs[i].name))
-				return value_is_const(node->args[1])
-					&& value_width(node->results[0]) == rows; /* before its type is recomputed */
+				return true;
+	}
 	return false;
+}
+
+/* Sets the arguments of a node that have a row or, axis 1, a column for each token: the tables that ids
+ * index, and the weights and biases of masked words' scores. Returns their number. */
+static int32_t tokens_of(const Graph *graph, const Node *node, int64_t rows, int32_t *first, int32_t *axis)
+{
+	*axis = node->op == OP_MATMUL;
+	*first = node->op != OP_EMBED;
+	if (node->op == OP_EMBED)
+		return node->args[1] == graph->inputs[0];
+	const bool scores = (node->op == OP_LINEAR || node->op == OP_MATMUL)
+		&& is_scores(graph, node->results[0]);
+	if (!scores || !value_is_const(node->args[1]) || node->args[1]->type.rank != 2
+		|| value_width(node->results[0]) != rows) /* before its type is recomputed */
+		return 0;
+	return node->nargs - 1;
 }
 
 static void shorten_all(Graph *graph, const int32_t *to, int64_t old, int32_t rows)
 {
 	for (Node *node = graph->first; node; node = node->next) {
-		if (!is_by_token(graph, node, old))
-			continue;
-		const int32_t first = node->op == OP_EMBED ? 0 : 1, last = node->op == OP_EMBED ? 1 : node->nargs;
-		for (int32_t i = first; i < last; i++)
-			if (node->args[i]->type.dim[0].plus == old) /* a shared table is shortened once */
-				shorten(graph, node->args[i], to, rows);
+		int32_t first, axis;
+		const int32_t count = tokens_of(graph, node, old, &first, &axis);
+		for (int32_t i = first; i < first + count; i++)
+			if (node->args[i]->type.dim[axis].plus == old) /* a shared table is shortened once */
+				shorten(graph, node->args[i], axis, to, rows);
 	}
 }
 

@@ -67,24 +67,46 @@ RT_INLINE void concat_f32__scalar(
 			run * sizeof *out);
 }
 
+/* out[i] = x[i + start] for the rows [width] of a text; zeros where there is no such row. */
+RT_INLINE void shift_f32__scalar(float *out, const float *x, int rows, int width, int start)
+{
+	for (int i = 0; i < rows; i++) {
+		const int from = i + start;
+		float *row = out + (size_t)i * (size_t)width;
+		if (from >= 0 && from < rows)
+			memcpy(row, x + (size_t)from * (size_t)width, (size_t)width * sizeof *out);
+		else
+			memset(row, 0, (size_t)width * sizeof *out);
+	}
+}
+
+/* n elements; a step is 1, or 0 where a number is repeated. With literal steps and op it becomes vectors. */
+RT_INLINE void binary_row(float *out, const float *a, const float *b, int n, int a_step, int b_step, int op)
+{
+	for (int i = 0; i < n; i++) {
+		const float x = a[i * a_step], y = b[i * b_step];
+		switch (op) {
+		case RT_BINARY_ADD: out[i] = x + y; break;
+		case RT_BINARY_SUB: out[i] = x - y; break;
+		case RT_BINARY_MUL: out[i] = x * y; break;
+		default: out[i] = x / y;
+		}
+	}
+}
+
 /* out[dims] = a op b, op is RT_BINARY_*; a and b are read with the given strides in floats, 0 where an axis
  * is broadcast. out may be a or b if their shapes are equal. */
 RT_INLINE void binary_f32__scalar(float *out, const float *a, const float *b, int rank, const int *dims,
 	const int *a_strides, const int *b_strides, int op)
 {
-	int64_t total = 1, i_a = 0, i_b = 0;
+	const int last = rank - 1, width = dims[last];
+	int64_t rows = 1, i_a = 0, i_b = 0;
 	int at[4] = {0};
-	for (int i = 0; i < rank; i++)
-		total *= dims[i];
-	for (int64_t n = 0; n < total; n++) {
-		float x = a[i_a], y = b[i_b];
-		switch (op) {
-		case RT_BINARY_ADD: out[n] = x + y; break;
-		case RT_BINARY_SUB: out[n] = x - y; break;
-		case RT_BINARY_MUL: out[n] = x * y; break;
-		default: out[n] = x / y;
-		}
-		for (int i = rank - 1; i >= 0; i--) {
+	for (int i = 0; i < last; i++)
+		rows *= dims[i];
+	for (int64_t r = 0; r < rows; r++) {
+		binary_row(out + r * width, a + i_a, b + i_b, width, a_strides[last], b_strides[last], op);
+		for (int i = last - 1; i >= 0; i--) {
 			i_a += a_strides[i];
 			i_b += b_strides[i];
 			if (++at[i] < dims[i])

@@ -59,6 +59,44 @@ def albert_keys(r, keys):
     }
 
 
+def mobilebert_keys(r, keys):
+    """Bottlenecks of every kind, seldom none; several feed-forward networks; few layers, because a norm that
+    only scales lets numbers grow. Without bottlenecks of their own, queries need one as wide as the rest."""
+    return {
+        "num_hidden_layers": min(keys["num_hidden_layers"], 2),
+        "num_feedforward_networks": r.choice([1, 2, 3]),
+        "embedding_size": r.choice([33, 45, keys["hidden_size"]]),
+        "trigram_input": r.random() < 0.8,
+        "use_bottleneck": r.random() < 0.8,
+        "intra_bottleneck_size": keys["num_attention_heads"] * r.choice([2, 5, 9]),
+        "use_bottleneck_attention": r.random() < 0.3,
+        "key_query_shared_bottleneck": r.random() < 0.7,
+        "normalization_type": r.choice(["no_norm", "no_norm", "layer_norm"]),
+        "classifier_activation": r.random() < 0.6,
+    }
+
+
+def mobilebert_settle(config):
+    """A bottleneck that the heads divide, and that queries can read; no more columns of words than hidden."""
+    c, heads = config, config.num_attention_heads
+    c.embedding_size = min(c.embedding_size, c.hidden_size)
+    c.intra_bottleneck_size = max(c.intra_bottleneck_size // heads, 1) * heads
+    if not c.use_bottleneck_attention and not c.key_query_shared_bottleneck:
+        c.intra_bottleneck_size = c.hidden_size
+    c.true_hidden_size = c.intra_bottleneck_size if c.use_bottleneck else c.hidden_size
+
+
+def mobilebert_idle(name, c):
+    """What transformers makes but does not read."""
+    unread = c.use_bottleneck_attention and "bottleneck.attention" in name
+    return unread or (not c.tie_word_embeddings and name == "cls.predictions.bias")
+
+
+def mobilebert_blocks(layer):
+    """The last linears of the attention and of the first feed-forward network."""
+    return [layer.attention.output.dense, (layer.ffn[0] if hasattr(layer, "ffn") else layer).output.dense]
+
+
 def albert_idle(name, c):
     """What no layer uses."""
     used = {int(i / (c.num_hidden_layers / c.num_hidden_groups)) for i in range(c.num_hidden_layers)}
@@ -154,6 +192,8 @@ class Family:
     idle: object = lambda name, config: False  # parameters by which no output changes
     refuses: object = lambda config: ()  # passes that are refused on every kind of model
     settle: object = lambda config: None  # makes keys fit again after some were set
+    gain: object = lambda name, config: 1  # factor on a parameter of random models
+    blocks: object = None  # the last linears of a layer's attention and feed-forward network; None: the last
 
     def classes(self):
         """kind -> class of transformers."""
@@ -251,6 +291,17 @@ FAMILIES = {
         idle=albert_idle,
         pair=("sentence-order", "sop_logits", ("in_order", "swapped")),
     ),
+    "mobilebert": Family(
+        "MobileBert",
+        more={"nsp": "MobileBertForNextSentencePrediction"},
+        pair=("next-sentence", "seq_relationship_logits", ("is_next", "not_next")),
+        keys=mobilebert_keys,
+        settle=mobilebert_settle,
+        idle=mobilebert_idle,
+        blocks=mobilebert_blocks,
+        # else softmax sees scores so far apart that it chooses one key
+        gain=lambda name, c: 0.4 if c.normalization_type == "no_norm" and "Norm.weight" in name else 1,
+    ),
     "ernie": Family(
         "Ernie",
         more={"nsp": "ErnieForNextSentencePrediction"},
@@ -312,6 +363,7 @@ FAMILIES = {
 
 # Those that the tests go through unless others are named.
 TESTED = ["bert", "distilbert", "roberta", "electra", "albert", "modernbert", "mpnet"]
+TESTED += ["mobilebert"]
 # Those that are made of parts of others: test_golden.py builds a model of each; all tests with FULL.
 RENAMED = ["xlm-roberta", "camembert", "ernie", "megatron-bert", "nomic_bert"]
 RENAMED += ["jina_embeddings_v3", "eurobert"]
@@ -342,7 +394,7 @@ def random_config(family, kind, seed):
     return FAMILIES[family].config(**(keys | FAMILIES[family].keys(r, keys)))
 
 
-def randomize(model, seed):
+def randomize(model, seed, gain=lambda name, config: 1):
     """Weights of variance 1/fan_in, so that signals neither die nor explode; biases and LayerNorm shifts of
     about 0.5, LayerNorm scales of about 1."""
     g = torch.Generator().manual_seed(seed)
@@ -352,9 +404,9 @@ def randomize(model, seed):
             n = 1 + 0.3 * n
         elif p.dim() == 1:
             n = 0.5 * n
-        elif "embeddings" not in name:
+        elif "embeddings" not in name or "transformation" in name:
             n = 1.5 * n / p.shape[1] ** 0.5
-        p.data.copy_(n)
+        p.data.copy_(n * gain(name, model.config))
     return model
 
 
@@ -366,7 +418,7 @@ def random_model(family, kind, seed, directory, tokenizer=True, **overrides):
         setattr(c, k, v)
     row.settle(c)
     c._attn_implementation = "eager"
-    model = randomize(row.classes()[kind](c), seed).eval()
+    model = randomize(row.classes()[kind](c), seed, row.gain).eval()
     directory = pathlib.Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(directory)

@@ -210,6 +210,14 @@ static void check_tensor(void)
 		for (int i = 0; i < 2 * D; i++)
 			check_near(
 				"concat_f32__scalar", "element", i, z[o * C * D + D + i], (double)x[o * C * D + D + i], 0, 0);
+	for (int start = -A * B - 1; start <= A * B + 1; start++) { /* rows of C * D */
+		shift_f32__scalar(y, x, A * B, C * D, start);
+		for (int i = 0; i < A * B * C * D; i++) {
+			const int from = i + start * C * D;
+			const bool inside = from >= 0 && from < A * B * C * D;
+			check_near("shift_f32__scalar", "element", i, y[i], inside ? (double)x[from] : 0, 0, 0);
+		}
+	}
 	copy_f32__scalar(y, x, A * B * C * D);
 	check_same("copy_f32__scalar", "copy", x, y, sizeof x);
 	matmul_f32__scalar(z, x, x + A * B * C, A, B, D, C); /* x[A][B][C] times [A][C][D] */

@@ -46,7 +46,8 @@ def outputs(row, model, kind, batch):
         o = model(**row.inputs(ids), output_hidden_states=True)
         hidden = o.hidden_states[-1][0]
         if kind == "encoder":
-            pooled = {"pooled": o.pooler_output[0]} if getattr(o, "pooler_output", None) is not None else {}
+            has_pooler = any("pooler" in name for name, _ in model.named_parameters())
+            pooled = {"pooled": o.pooler_output[0]} if has_pooler else {}
             yield {"embedding": unit(hidden.mean(0)), "hidden": hidden} | pooled
         elif kind == "qa":
             yield {"logits": torch.stack([o.start_logits[0], o.end_logits[0]], -1), "hidden": hidden}
@@ -71,9 +72,10 @@ def check_pretraining(family, row):
     name, logits, labels = row.pair
     for n, keys in enumerate(({}, {"num_labels": 3})):
         config = row.config(**SMALL, **keys)
+        row.settle(config)
         config._attn_implementation = "eager"
         model = getattr(transformers, row.stem + "ForPreTraining")(config)
-        randomize(model, n).eval().save_pretrained(TMP / f"{family}-pair{n}")
+        randomize(model, n, row.gain).eval().save_pretrained(TMP / f"{family}-pair{n}")
         want = []
         for ids in texts(row, config, n):
             o = model(**row.inputs(ids), output_hidden_states=True)

@@ -127,9 +127,10 @@ def check_stored(case):
 
 def older_differs(case, tied, matrix, bias):
     """The number of tensors that transformers 4.57.6 takes from another place, as measured. It always ties
-    the matrices, and also the bias of an untied decoder. If there are two biases, BERT takes the head's."""
+    the matrices, and also the bias of an untied decoder. If there are two biases, BERT and MobileBERT take
+    the head's."""
     table = tied is not False and matrix == "both"
-    both = bias == "both biases" and case.family == "bert"
+    both = bias == "both biases" and case.family in ("bert", "mobilebert")
     return table + both + (tied is False and bias == "shared")
 
 
@@ -233,7 +234,7 @@ def check_tables(case):
         whole(case, small, directory, "factorize-embeddings{rank=7}", f"tied {tied}, {matrix}")
         few = copy.deepcopy(model)
         for name, p in few.named_parameters():
-            table = "embeddings." in name and p.dim() == 2
+            table = name.endswith("embeddings.weight") and p.dim() == 2
             if table and (separate or p is not few.get_input_embeddings().weight):
                 p.data.copy_(codes(p.data))
         if case.row.segments(case.config):  # a single row of segments is added to the positions first

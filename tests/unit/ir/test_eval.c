@@ -127,6 +127,11 @@ static void test_moves(void)
 		"f32[3,2]",
 		1, 2, 3, 4, 5, 6);
 	CHECK_NOTHING(ROWS2 "%y = slice %x {axis=1 start=0 end=1} : f32[S,1]");
+	CHECK(1, "%a = const iota : f32[3,2]\n %y = shift %a {start=1} : f32[3,2]", 2, 3, 4, 5, 0, 0);
+	CHECK(1, "%a = const iota : f16[3,2]\n %y = shift %a {start=-2} : f32[3,2]", 0, 0, 0, 0, 0, 1);
+	CHECK(1, "%a = const splat(1) : f32[2,2]\n %y = shift %a {start=2} : f32[2,2]", 0, 0, 0, 0);
+	CHECK_NOTHING(ROWS2 "%y = shift %x {start=-1} : f32[S,3]");
+	CHECK(2, ROWS2 "%y = shift %x {start=-1} : f32[S,3]", 0, 0, 0, 0, 0, 1);
 	CHECK_NOTHING(ROWS2 "%y = concat %x, %x {axis=1} : f32[S,6]");
 }
 
@@ -240,7 +245,7 @@ int main(void)
 		{"ids out of range", test_bad_ids},
 		{"linear", test_linear},
 		{"matmul", test_matmul},
-		{"transpose, reshape, slice, concat", test_moves},
+		{"transpose, reshape, slice, concat, shift", test_moves},
 		{"add, sub, mul, div", test_binary},
 		{"functions of one number", test_unary},
 		{"cast", test_cast},
