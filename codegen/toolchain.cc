@@ -1,6 +1,6 @@
-// toolchain.cc: the only C++ file. Runs Clang, LLD and LLVM's archive writer in this process, behind the C
-// functions of codegen.h. Clang's driver finds the C library, crt files and libgcc of a target, so Debian's
-// cross packages and --sysroot work as with clang itself.
+// toolchain.cc: the only C++ file. Runs Clang, LLD and LLVM's archive writer in this process. codegen.h
+// declares its functions for C. Clang's driver finds the C library, crt files and libgcc of a target, so
+// Debian's cross packages and --sysroot work as with clang itself.
 #include <csignal>
 #include <memory>
 #include <mutex>

@@ -69,6 +69,12 @@ typedef struct Usage {
 	bool quiet; /* no notes about builds */
 } Usage;
 
+/* cmd_passes.c: text in 80 columns. print_wrapped prints it from column `at` on, breaks lines after spaces,
+ * commas and |, and continues at column `indent`. print_entry prints "  NAME   text", the text from column
+ * `indent` on. */
+void print_wrapped(int at, int indent, const char *text);
+void print_entry(const char *name, int indent, const char *text);
+
 /* command.c: a command from its first word to its exit code. `options` is the first member of the command's
  * own, which hold their defaults. A usage error ends the process with exit 2. */
 int command_run(const Usage *, int argc, char **argv, BuildOptions *options);

@@ -1,4 +1,4 @@
-/* cmd_ops.c: `bertc ops` prints ir/ops.def and ir/attrs.def. */
+/* cmd_ops.c: `bertc ops` prints ir/ops.def and ir/attrs.def in 80 columns. */
 #include <string.h>
 #include "bertc.h"
 
@@ -32,7 +32,7 @@ static void print_ops(void)
 {
 	static const char *const domains[] = {
 		[DOMAIN_NONE] = "-", [DOMAIN_ROWS] = "rows", [DOMAIN_TEXT] = "text"};
-	printf("%-15s %-5s %-6s %-5s %-34s %s\n", "op", "level", "domain", "args", "attributes", "meaning");
+	printf("%-20s%-7s%-8s%-6s%s\n      %s\n", "op", "level", "domain", "args", "attributes", "meaning");
 	for (int i = 0; i < OP_COUNT; i++) {
 		const OpInfo *info = &op_info[i];
 		char attrs[128], args[16];
@@ -41,9 +41,13 @@ static void print_ops(void)
 			snprintf(args, sizeof args, "%d", info->least_args);
 		else
 			snprintf(args, sizeof args, "%d-%d", info->least_args, info->most_args);
-		printf("%-15s %s%s%s   %-6s %-5s %-34s %s\n", info->name, info->levels & LEVEL_GRAPH ? "G" : "-",
+		int at = printf("%-20s%s%s%s    %-8s", info->name, info->levels & LEVEL_GRAPH ? "G" : "-",
 			info->levels & LEVEL_FUSED ? "F" : "-", info->levels & LEVEL_LOWERED ? "L" : "-",
-			domains[info->domain], args, attrs, info->meaning);
+			domains[info->domain]);
+		at += printf(*attrs ? "%-6s" : "%s", args);
+		print_wrapped(at, at, attrs);
+		printf("%6s", "");
+		print_wrapped(6, 6, info->meaning);
 	}
 }
 
@@ -52,14 +56,13 @@ int cmd_ops(int argc, char **argv)
 	static const Usage usage = {.plain = true,
 		.doc = "List the ops of the IR and their attributes.\v"
 			   "Level: G - in imported graphs, F - after fusion, L - in lowered code. Domain: rows - each "
-			   "row of "
-			   "the result depends only on the same row of the arguments; text - the op works on one text at "
-			   "a "
-			   "time. Attributes with ? are optional. Lowering adds kernel and offset to every op."};
+			   "row of the result depends only on the same row of the arguments; text - the op works on one "
+			   "text at a time. In the meanings, a, b, c, ... are the arguments. Attributes with ? are "
+			   "optional. Lowering adds kernel and offset to every op."};
 	command_parse(&usage, argc, argv, NULL);
 	print_ops();
 	puts("\nattributes");
 	for (int i = 0; i < AI_COUNT; i++)
-		printf("  %-8s %s\n", attr_names[i], attr_docs[i]);
+		print_entry(attr_names[i], 14, attr_docs[i]);
 	return EXIT_DONE;
 }

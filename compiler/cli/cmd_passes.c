@@ -5,8 +5,7 @@
 
 enum { COLUMNS = 79 };
 
-/* Prints text from column `at` on. Breaks lines after spaces, commas and |; continues at column `indent`. */
-static void print_wrapped(int at, int indent, const char *text)
+void print_wrapped(int at, int indent, const char *text)
 {
 	for (int space = 0; *text; text += space) {
 		int piece = (int)strcspn(text, " ,|");
@@ -23,8 +22,7 @@ static void print_wrapped(int at, int indent, const char *text)
 	putchar('\n');
 }
 
-/* "  NAME   text", the text from column `indent` on. */
-static void print_entry(const char *name, int indent, const char *text)
+void print_entry(const char *name, int indent, const char *text)
 {
 	const int at = printf("  %s", name);
 	if (at + 2 > indent)
@@ -59,10 +57,13 @@ static void print_phase(int32_t phase)
 	print_entry(phase_info[phase].name, 11, text);
 	if (!phase_info[phase].earlier)
 		return;
-	bytes = (size_t)snprintf(text, sizeof text, "after");
+	const char *between = "after ";
+	bytes = 0;
 	for (int32_t i = 0; i < PHASE_COUNT; i++)
-		if (phase_info[phase].earlier >> i & 1)
-			bytes += (size_t)snprintf(text + bytes, sizeof text - bytes, " %s", phase_info[i].name);
+		if (phase_info[phase].earlier >> i & 1) {
+			bytes += (size_t)snprintf(text + bytes, sizeof text - bytes, "%s%s", between, phase_info[i].name);
+			between = ", ";
+		}
 	snprintf(text + bytes, sizeof text - bytes, ": %s", phase_info[phase].why);
 	printf("%*s", 13, "");
 	print_wrapped(13, 13, text);

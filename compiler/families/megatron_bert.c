@@ -1,5 +1,5 @@
 /* families/megatron_bert.c: Megatron's BERT (Shoeybi et al. 2019), as transformers' MegatronBert* classes
- * compute it: BERT whose blocks begin with their LayerNorm; another one stands behind the last layer. */
+ * compute it: BERT with pre-norm blocks, and another LayerNorm after the last layer. */
 #include "families.h"
 
 static const EmbeddingNames embeddings = {

@@ -196,7 +196,7 @@ bool description_write(const ModelDesc *desc, FILE *out)
 	}
 	write_encoder(desc, out);
 	fputs("\n  <!-- task: classify, tag, embed, rank, qa or fill-mask. "
-		  "tensors: the name in front of the head's tensors (classifier,\n"
+		  "tensors: the prefix of the head's tensors (classifier,\n"
 		  "       qa_outputs, cls.predictions, ...). Several heads share the encoder. "
 		  "Each then needs a name, which is the name of its output. -->\n",
 		out);

@@ -14,7 +14,7 @@
  * encoder does not change; only heads are added, as in DeeBERT's second stage of training. target=logits is
  * FastBERT's target.
  *
- *   layers=      behind which layers; all but the last when not given
+ *   layers=      after which layers; default: all but the last
  *   from=        checkpoint: encoder.highway.N.pooler.dense and .classifier, as DeeBERT's code names
  *                them; fit: logistic regression (logistic.c) on the layer's pooled rows. Not given:
  *                checkpoint where it has such tensors, else fit
