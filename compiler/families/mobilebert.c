@@ -1,8 +1,8 @@
 /* families/mobilebert.c: MobileBERT (Sun et al. 2020), as transformers' MobileBert* classes compute it:
  * narrow BERT layers with several feed-forward networks, between linears from and to a wide hidden state
  * (bottlenecks). Its norms are a scale and a shift, or LayerNorms. The word table is narrow: a linear widens
- * the embeddings of three tokens in a row, and the masked words' decoder has a second matrix for the other
- * columns. */
+ * the embeddings of three neighbouring tokens, and the decoder of masked words has a second matrix for the
+ * other columns. */
 #include <string.h>
 #include "compiler/support/json_file.h"
 #include "families.h"

@@ -141,8 +141,8 @@ Value *head_words(Builder *b, const HeadDesc *head, const char *origin)
 		return NULL;
 	if (spec->rest && columns > hidden) {
 		builder_fail(b, EXIT_INPUT,
-			"%s: %s is %d, expected at most %d (%s), of which the table of words reads a "
-			"part",
+			"%s: %s is %d, expected at most %d (%s), because the word table has a part "
+			"of the decoder's columns",
 			origin, size_name(b->desc, SIZE_EMBEDDING), columns, hidden, size_name(b->desc, SIZE_HIDDEN));
 		return NULL;
 	}

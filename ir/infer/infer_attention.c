@@ -189,8 +189,8 @@ static bool expect_dots(const Node *node, const ScoreBias *bias, Diag *diag)
 	if (bias->axis < 0)
 		return node_error(node, diag, "dots has a number that is not 0, 1 (queries) or 2 (keys)");
 	if (!bias->index)
-		return node_error(
-			node, diag, "%s is %s and has no index after it, which dots asks for", VALUE_TEXT(bias->value));
+		return node_error(node, diag, "%s is %s and has no index after it, which a table of dots needs",
+			VALUE_TEXT(bias->value));
 	const bool packed = node->attr.has & A_panel;
 	if (type->rank != (packed ? 4 : 2) || (packed && type->dim[3].plus != node->attr.panel))
 		return node_error(node, diag, "%s is %s, expected a table %s", VALUE_TEXT(bias->value),
@@ -230,7 +230,7 @@ static bool expect_biases(const Node *node, int64_t size, Diag *diag)
 		taken += score_bias_args(&biases[i]);
 	}
 	if ((node->attr.has & A_panel) && !attention_has_dots(node, 0))
-		return node_error(node, diag, "panel is for tables of dots, and it has none");
+		return node_error(node, diag, "panel is for tables of dots, but no bias has one");
 	return taken == node->nargs || node_error(node, diag, "has more than %d score biases", BIASES_MAX);
 }
 

@@ -131,7 +131,8 @@ bool fuse_affine(Graph *graph, PassRun *run)
 		const Tensor *weight = scaled_rows(graph, value_tensor(match.linear->args[1]), match.scale),
 					 *bias = scaled_bias(graph, &match, &fits);
 		if (!weight || !fits) {
-			pass_note(run, node, "fold-affine: the scale stays, the weights times it are not exact in %s",
+			pass_note(run, node,
+				"fold-affine: the scale stays: its product with the weights is not exact in %s",
 				dtype_names[match.linear->args[1]->type.dtype]);
 			continue;
 		}

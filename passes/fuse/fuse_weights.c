@@ -50,7 +50,7 @@ bool fuse_scale(Graph *graph, PassRun *run)
 		if (node->op != OP_ATTENTION || !(node->attr.has & A_scale) || node->attr.pack == PACK_QKV)
 			continue;
 		if (attention_has_dots(node, DOT_QUERIES)) {
-			pass_note(run, node, "fold-scale: scale=%.9g stays, a score bias reads q too", node->attr.scale);
+			pass_note(run, node, "fold-scale: scale=%.9g stays: a score bias reads q too", node->attr.scale);
 			continue;
 		}
 		double scale = node->attr.scale;
@@ -103,7 +103,7 @@ static bool drop_key_bias(Graph *graph, Node *attention, PassRun *run)
 	if (!k || k->attr.has || !linear_bias(k))
 		return true;
 	if (attention_has_dots(attention, DOT_KEYS)) {
-		pass_note(run, attention, "fold-bias: the bias of k stays, a score bias reads k too");
+		pass_note(run, attention, "fold-bias: the bias of k stays: a score bias reads k too");
 		return true;
 	}
 	pass_note(run, attention, "fold-bias: the bias of k is dropped: softmax cancels it");

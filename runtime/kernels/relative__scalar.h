@@ -2,10 +2,10 @@
  * table that the distance picks. He, Liu, Gao, Chen: "DeBERTa: Decoding-enhanced BERT with Disentangled
  * Attention", 2021, section 3.1.
  *
- * There are S x S of them, but the rows that a few queries need are few: with all keys, those of a little
- * more than S distances; and few keys with a block of 32 queries, those of some 40. Kernels with vectors
- * compute the products of 8 or 16 rows and these rows of the table, as they compute scores, and then pick. So
- * each table costs 1.2 to 1.5 times q k^T, and memory is linear in the length. */
+ * There are S x S products, but a block of them needs few rows of the table. A few queries with all keys need
+ * the rows of a little more than S distances; a few keys with 32 queries need about 40 rows. Kernels with
+ * vectors multiply 8 or 16 rows with these rows of the table, as they compute scores, and then pick. So each
+ * table costs 1.2 to 1.5 times q k^T, and memory is linear in the length. */
 #ifndef RT_RELATIVE__SCALAR_H
 #define RT_RELATIVE__SCALAR_H
 #include "../rt.h"
