@@ -54,6 +54,8 @@ typedef struct Tensor {
 	int32_t part, parts;
 	/* heads > 0: rows of that many heads, each of which is `repeats` times one below the other */
 	int32_t heads, repeats;
+	/* its rows are the columns of the tensor `source`, whose further axes count as one */
+	bool turned;
 	/* Rule for its elements, as .bir spells it: "splat(0.5)", "iota", "rand(7)". NULL: no rule. */
 	const char *form;
 } Tensor;

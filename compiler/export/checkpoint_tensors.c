@@ -81,6 +81,25 @@ static bool add_unrepeated(Writer *w, const Tensor *repeated)
 	return add_tensor(w, once, repeated->source);
 }
 
+/* Adds a tensor whose heads have an axis of their own in the checkpoint (compiler/model/headed.c), or whose
+ * rows are columns there. */
+static bool add_headed(Writer *w, const Tensor *tensor, const char *source)
+{
+	Type type = module_find_tensor(w->loaded->module, source)->type;
+	type.dtype = tensor->type.dtype;
+	if (type_count(&type) != type_count(&tensor->type))
+		return REFUSE(w, "%s has another size, which transformers' %s cannot read", source,
+			w->desc->family->model_type);
+	Tensor *stored = tensor_new(w->loaded->module, source, type);
+	const int64_t rows = tensor->turned ? tensor->type.dim[0].plus : 1, columns = type_count(&type) / rows,
+				  bytes = dtype_bytes[type.dtype];
+	for (int64_t i = 0; i < rows; i++)
+		for (int64_t k = 0; k < columns; k++)
+			memcpy((uint8_t *)(uintptr_t)stored->data + (k * rows + i) * bytes,
+				(const uint8_t *)tensor->data + (i * columns + k) * bytes, (size_t)bytes);
+	return add_tensor(w, stored, source);
+}
+
 static bool has_source(const Writer *w, const char *name)
 {
 	for (int32_t i = 0; i < w->ntensors; i++)
@@ -103,6 +122,15 @@ static bool is_tied_copy(const Writer *w, const Tensor *tensor)
 	return false;
 }
 
+/* True for the number of a layer, or of a group of layers, that is left, and for -1. */
+static bool remains(const Writer *w, int64_t number)
+{
+	bool left = number < 0;
+	for (int32_t i = 0; i < w->nstored; i++)
+		left |= w->stored[i] == number;
+	return left;
+}
+
 /* True for a tensor that the graph does not read: a head for another task, a buffer. If the word table has
  * shrunk, tensors with one row or column per old word no longer fit. */
 static bool is_carried_over(const Writer *w, const Tensor *tensor)
@@ -111,7 +139,7 @@ static bool is_carried_over(const Writer *w, const Tensor *tensor)
 	const bool by_word = type->rank > 0
 		&& (type->dim[0].plus == w->desc->vocab || type->dim[type->rank - 1].plus == w->desc->vocab);
 	const char *digits;
-	return family_layer(w->desc->family, tensor->name, &digits) < 0 && !has_source(w, tensor->name)
+	return remains(w, family_layer(w->desc->family, tensor->name, &digits)) && !has_source(w, tensor->name)
 		&& !(by_word && w->vocab != w->desc->vocab) && !is_tied_copy(w, tensor);
 }
 
@@ -137,6 +165,8 @@ bool checkpoint_collect(Writer *w)
 			added = add_joined(w, tensor);
 		else if (tensor->heads)
 			added = add_unrepeated(w, tensor);
+		else if (tensor->turned || tensor->type.rank != module_find_tensor(module, source)->type.rank)
+			added = add_headed(w, tensor, source);
 		else
 			added = add_tensor(w, tensor, source);
 		if (!added)

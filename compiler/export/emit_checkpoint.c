@@ -57,7 +57,7 @@ static bool check_ops(const Writer *w)
 				"an embedding table is in %s, which transformers' %s does not read; leave "
 				"quantize-embeddings out here and apply it when you build the new checkpoint",
 				node->op == OP_EMBED_I8 ? "int8" : "int4", w->desc->family->model_type);
-		if (node->op == OP_LINEAR && node->args[0]->node && node->args[0]->node->op == OP_EMBED)
+		if (layer < 0 && node->op == OP_LINEAR && node->args[0]->node && node->args[0]->node->op == OP_EMBED)
 			return REFUSE(w,
 				"the word table is a product of two matrices, but transformers' %s has one; leave "
 				"factorize-embeddings out, or write the checkpoint before that pass",

@@ -32,6 +32,7 @@ static const struct {
 	{"ForSequenceClassification", ARCH_CLASSIFY, "classify"},
 	{"ForTokenClassification", ARCH_TAG, "tag"},
 	{"ForQuestionAnswering", ARCH_QA, "qa"},
+	{"ForQuestionAnsweringSimple", ARCH_QA, "qa"},
 	{"ForMaskedLM", ARCH_MASK, "fill-mask"},
 	{"ForNextSentencePrediction", ARCH_NEXT, "classify"},
 	{"ForPreTraining", ARCH_PRETRAINING, NULL},
@@ -307,6 +308,20 @@ static bool read_limit(HfReader *r, const char *file, const char *key, double *o
 	return good;
 }
 
+/* The limit of the encoder, where no file beside config.json gives a smaller one. */
+static void settle_limit(HfReader *r)
+{
+	ModelDesc *desc = r->desc;
+	desc->max_tokens = family_usual(desc);
+	desc->max_tokens_rule = mem_printf(desc->mem, "%s of config.json", size_name(desc, SIZE_POSITIONS));
+	if (desc->family->size[SIZE_POSITIONS].key)
+		return;
+	desc->max_tokens_rule = "the usual length: no file gives a limit";
+	if (r->options->max_tokens <= 0)
+		diag_note(r->diag, 0, "%s reads texts of any length; the program reads %d tokens (--max-tokens)",
+			desc->family->model_type, desc->max_tokens);
+}
+
 static bool read_limits(HfReader *r)
 {
 	static const struct {
@@ -323,11 +338,8 @@ static bool read_limits(HfReader *r)
 			r->desc->max_tokens_rule = mem_printf(r->desc->mem, "%s of %s", limits[i].key, limits[i].file);
 	}
 	r->desc->max_tokens = (int32_t)value;
-	if (value == 0 || value > family_longest(r->desc)) {
-		r->desc->max_tokens = family_longest(r->desc);
-		r->desc->max_tokens_rule = mem_printf(
-			r->desc->mem, "%s of config.json", size_name(r->desc, SIZE_POSITIONS));
-	}
+	if (value == 0 || value > family_longest(r->desc))
+		settle_limit(r);
 	return true;
 }
 

@@ -156,9 +156,8 @@ Value *block_ffn(Builder *b, const LayerNames *names, Value *x, int32_t i)
 		block_origin(b, i, "ffn.out"));
 }
 
-static Value *post_norm_layer(Builder *b, const LayerNames *names, Value *x, int32_t i)
+Value *block_after_attention(Builder *b, const LayerNames *names, Value *x, Value *mixed, int32_t i)
 {
-	Value *mixed = block_attention(b, names, x, i);
 	x = build_binary(b, OP_ADD, mixed, x, block_origin(b, i, "attention.residual"));
 	x = build_layernorm(b, x, block_stem(b, i, names->attention.norm), block_origin(b, i, "attention.norm"));
 	Value *inner = block_ffn(b, names, x, i);
@@ -176,7 +175,7 @@ Value *block_post_norm_layers(Builder *b, const LayerNames *names, Value *x)
 	if (b->desc->family->rotary > 0)
 		b->angles = layer_angles(b, &b->desc->rotary);
 	for (int32_t i = 0; i < family_depth(b->desc) && !b->failed; i++)
-		x = post_norm_layer(b, names, x, i);
+		x = block_after_attention(b, names, x, block_attention(b, names, x, i), i);
 	return x;
 }
 

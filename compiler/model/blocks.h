@@ -40,6 +40,8 @@ const char *block_origin(Builder *, int32_t i, const char *part);
 Value *block_embeddings(Builder *, const EmbeddingNames *);
 /* out(attention(query(x), key(x), value(x))) of layer i. */
 Value *block_attention(Builder *, const LayerNames *, Value *x, int32_t i);
+/* The rest of layer i behind its attention of x: y = norm(x + mixed), then norm(y + ffn(y)). */
+Value *block_after_attention(Builder *, const LayerNames *, Value *x, Value *mixed, int32_t i);
 /* out(act(in(x))) of layer i, or out(act(in(x)) * gate(x)). */
 Value *block_ffn(Builder *, const LayerNames *, Value *x, int32_t i);
 /* All layers, each norm(x + attention(x)), then norm(x + ffn(x)): Vaswani et al. 2017, figure 1. */

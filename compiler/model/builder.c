@@ -144,10 +144,9 @@ static const char *wrong_size(const Builder *b, const Type *type, int64_t rows, 
 	return size_name(b->desc, size);
 }
 
-const Tensor *builder_tensor(Builder *b, const char *name, const char *other, int64_t rows, int64_t columns,
-	Size size, const char *origin)
+const Tensor *builder_floats(Builder *b, const char *name, const char *other, const char *origin)
 {
-	char found[128], expected[64];
+	char found[128];
 	if (b->failed)
 		return NULL;
 	const Tensor *tensor = builder_find(b, name);
@@ -163,6 +162,16 @@ const Tensor *builder_tensor(Builder *b, const char *name, const char *other, in
 			type_print(&tensor->type, found));
 		return NULL;
 	}
+	return tensor;
+}
+
+const Tensor *builder_tensor(Builder *b, const char *name, const char *other, int64_t rows, int64_t columns,
+	Size size, const char *origin)
+{
+	const Tensor *tensor = builder_floats(b, name, other, origin);
+	char found[128], expected[64];
+	if (!tensor)
+		return NULL;
 	if (!shape_fits(&tensor->type, rows, columns)) {
 		builder_fail(b, EXIT_INPUT, "%s: %s is %s, expected %s; does %s %s match this checkpoint? (%s in %s)",
 			origin, last_part(tensor->name), type_print(&tensor->type, found),
@@ -174,8 +183,7 @@ const Tensor *builder_tensor(Builder *b, const char *name, const char *other, in
 	return tensor;
 }
 
-/* A copy of an f64 tensor as f32. Other types stay as they are. */
-static const Tensor *narrow_f64(Builder *b, const Tensor *tensor)
+const Tensor *builder_narrowed(Builder *b, const Tensor *tensor)
 {
 	if (tensor->type.dtype != DT_F64)
 		return tensor;
@@ -203,7 +211,7 @@ Value *build_tensor(Builder *b, const char *name, const char *other, int64_t row
 	Value *shared = tensor ? shared_constant(b, tensor) : NULL;
 	if (shared || !tensor)
 		return shared;
-	return graph_const(b->graph, NULL, narrow_f64(b, tensor), origin);
+	return graph_const(b->graph, NULL, builder_narrowed(b, tensor), origin);
 }
 
 /* ---- ops ------------------------------------------------------------------------------------- */

@@ -43,6 +43,11 @@ char *builder_text(Builder *, const char *format, ...) __attribute__((format(pri
  * neither has it. */
 const Tensor *builder_find(const Builder *, const char *tensor);
 bool builder_has(const Builder *, const char *tensor);
+/* The tensor NAME of any shape. `other`: another spelling of the name, or NULL. NULL and a message with the
+ * origin if there is none, or if it is not of a float type. */
+const Tensor *builder_floats(Builder *, const char *name, const char *other, const char *origin);
+/* A copy of an f64 tensor as f32. Other types stay as they are. */
+const Tensor *builder_narrowed(Builder *, const Tensor *);
 /* The tensor NAME of shape [rows,columns] (columns 0: [rows]; rows 0: any number). `other`: another spelling
  * of the name, or NULL. NULL and a message with origin, found and expected shape on error. */
 const Tensor *builder_tensor(
@@ -56,6 +61,9 @@ Value *build_unary(Builder *, Op, Value *, const char *origin);
 Value *build_binary(Builder *, Op, Value *, Value *, const char *origin);
 /* An f32 scalar constant. Equal numbers share a node. */
 Value *build_scalar(Builder *, double);
+/* headed.c: the tensor NAME [heads,size], or [rows,heads,size], with the two axes of heads as one: [H],
+ * [rows,H]. turned: transposed, [H,rows]. */
+Value *build_headed(Builder *, const char *name, int64_t rows, bool turned, const char *origin);
 /* x[..,K] times STEM.weight [rows,K] plus STEM.bias [rows]; rows 0: any number. */
 Value *build_linear(Builder *, Value *x, const char *stem, int64_t rows, Size, const char *origin);
 /* The same without a bias if the description says so of the part. */

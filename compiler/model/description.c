@@ -314,7 +314,7 @@ static void settle_max_tokens(Checker *c, int asked)
 	ModelDesc *desc = c->desc;
 	const int32_t longest = family_longest(desc);
 	if (desc->max_tokens == 0 || desc->max_tokens > longest) {
-		desc->max_tokens = longest;
+		desc->max_tokens = family_usual(desc);
 		desc->max_tokens_rule = "the positions of the encoder";
 	}
 	if (asked > longest)

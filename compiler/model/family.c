@@ -36,7 +36,15 @@ int32_t family_group(int32_t i, int32_t layers, int32_t groups)
 
 int32_t family_longest(const ModelDesc *desc)
 {
+	if (!desc->family->size[SIZE_POSITIONS].key)
+		return MOST_POSITIONS;
 	return desc->positions - (desc->family->skips_padding ? desc->padding + 1 : 0);
+}
+
+int32_t family_usual(const ModelDesc *desc)
+{
+	enum { USUAL = 512 };
+	return desc->family->size[SIZE_POSITIONS].key ? family_longest(desc) : USUAL;
 }
 
 const char *size_name(const ModelDesc *desc, Size size)

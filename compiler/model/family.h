@@ -92,8 +92,10 @@ int32_t family_width(const ModelDesc *);
 int32_t family_depth(const ModelDesc *);
 /* In families with SIZE_GROUPS: the group that runs as number i of `layers`. */
 int32_t family_group(int32_t i, int32_t layers, int32_t groups);
-/* The number of tokens of the longest text that has positions. */
+/* The number of tokens of the longest text that has positions: any number in families without positions. */
 int32_t family_longest(const ModelDesc *);
+/* The limit of tokens where no file gives one. */
+int32_t family_usual(const ModelDesc *);
 /* The name of a size in messages: the key of config.json, or the attribute of model.xml. */
 const char *size_name(const ModelDesc *, Size);
 

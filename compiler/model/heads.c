@@ -144,7 +144,8 @@ Value *head_transform(
 	if (!spec->dense)
 		return x;
 	const char *activation = spec->activation ? spec->activation : b->desc->head_activation;
-	x = build_linear_of(b, BIAS_HEAD, x, head_stem(b, head, spec->dense), width, size, origin);
+	if (!b->desc->trait[TRAIT_BARE_HEAD])
+		x = build_linear_of(b, BIAS_HEAD, x, head_stem(b, head, spec->dense), width, size, origin);
 	x = build_activation(b, activation ? activation : b->desc->activation, x, origin);
 	return spec->norm ? build_layernorm(b, x, head_stem(b, head, spec->norm), origin) : x;
 }

@@ -9,7 +9,7 @@ Overrides have the names of BertConfig for every family.
 
 import dataclasses, json, os, pathlib, random, re
 import torch, transformers
-from make_tokenizer import write_byte_level, write_mpnet, write_wordpiece
+from make_tokenizer import write_byte_level, write_mpnet, write_wordpiece, write_xlnet
 
 ACTIVATIONS = ["gelu", "gelu_new", "gelu_pytorch_tanh", "relu", "silu", "tanh"]
 CLASSES = {
@@ -93,8 +93,9 @@ def mobilebert_idle(name, c):
 
 
 def mobilebert_blocks(layer):
-    """The last linears of the attention and of the first feed-forward network."""
-    return [layer.attention.output.dense, (layer.ffn[0] if hasattr(layer, "ffn") else layer).output.dense]
+    """The last weights of the attention and of the first feed-forward network."""
+    last = [layer.attention.output.dense, (layer.ffn[0] if hasattr(layer, "ffn") else layer).output.dense]
+    return [linear.weight.data for linear in last]
 
 
 def albert_idle(name, c):
@@ -173,6 +174,28 @@ def modernbert_refuses(config):
     return ["prune-tokens"] * local
 
 
+def xlnet_keys(r, keys):
+    """Heads of an even size; distances that count, seldom fewer than the texts have; any kind of summary."""
+    return {
+        "hidden_size": keys["num_attention_heads"] * r.choice([2, 6, 8, 10, 16, 34, 64]),
+        "clamp_len": r.choice([-1, -1, 5, 12]),
+        "same_length": r.random() < 0.3,
+        "summary_type": r.choice(["last", "last", "first", "mean", "cls_index"]),
+        "summary_use_proj": r.random() < 0.7,
+        "summary_activation": r.choice(["tanh", "tanh", "relu", "gelu"]),
+    }
+
+
+def xlnet_blocks(layer):
+    """That of the attention has an axis of heads."""
+    return [layer.rel_attn.o.data.flatten(1), layer.ff.layer_2.weight.data]
+
+
+def xlnet_settle(config):
+    """The size of a head."""
+    config.d_head = config.d_model // config.n_head
+
+
 @dataclasses.dataclass(frozen=True)
 class Family:
     stem: str  # of transformers' class names
@@ -184,16 +207,18 @@ class Family:
     keys: object = lambda r, keys: {}  # what is drawn otherwise than for BERT
     segments: object = lambda config: True  # whether token_type_ids reach the model
     has_positions: bool = True  # a table with a row for each position
+    limit: int = 0  # tokens of a text, where the config has no limit
     starts_behind_padding: bool = False  # the first position is the padding id + 1
     padding: object = lambda config: config.pad_token_id  # the id that has no position then
     tokenizer: object = write_wordpiece  # writes the tokenizer's files: (directory, vocabulary size, seed)
     classifies_pooled: bool = True  # the classifier reads the encoder's pooler
     pair: tuple = ()  # of ForPreTraining's second head: name of the output, key of transformers, labels
+    unread: tuple = ()  # ends of the names of parameters that bertc does not read
     idle: object = lambda name, config: False  # parameters by which no output changes
     refuses: object = lambda config: ()  # passes that are refused on every kind of model
     settle: object = lambda config: None  # makes keys fit again after some were set
     gain: object = lambda name, config: 1  # factor on a parameter of random models
-    blocks: object = None  # the last linears of a layer's attention and feed-forward network; None: the last
+    blocks: object = None  # the last weights of a layer's attention and feed-forward network; None: the last
 
     def classes(self):
         """kind -> class of transformers."""
@@ -215,6 +240,8 @@ class Family:
 
     def longest(self, config):
         """Tokens of the longest text."""
+        if self.limit:
+            return self.limit
         first = self.padding(config) + 1 if self.starts_behind_padding else 0
         return config.max_position_embeddings - first
 
@@ -302,6 +329,30 @@ FAMILIES = {
         # else softmax sees scores so far apart that it chooses one key
         gain=lambda name, c: 0.4 if c.normalization_type == "no_norm" and "Norm.weight" in name else 1,
     ),
+    "xlnet": Family(
+        "XLNet",
+        without=("fill-mask",),
+        more={"qa": "XLNetForQuestionAnsweringSimple"},
+        segments=lambda config: False,
+        classifies_pooled=False,
+        keys=xlnet_keys,
+        settle=xlnet_settle,
+        blocks=xlnet_blocks,
+        has_positions=False,
+        limit=40,
+        tokenizer=write_xlnet,
+        refuses=lambda config: ["prune-tokens"],
+        unread=("seg_embed", "r_s_bias", "mask_emb"),  # of segments and words to predict
+        names={
+            "hidden_size": "d_model",
+            "num_attention_heads": "n_head",
+            "num_hidden_layers": "n_layer",
+            "intermediate_size": "d_inner",
+            "hidden_act": "ff_activation",
+            "max_position_embeddings": None,
+            "type_vocab_size": None,
+        },
+    ),
     "ernie": Family(
         "Ernie",
         more={"nsp": "ErnieForNextSentencePrediction"},
@@ -363,7 +414,7 @@ FAMILIES = {
 
 # Those that the tests go through unless others are named.
 TESTED = ["bert", "distilbert", "roberta", "electra", "albert", "modernbert", "mpnet"]
-TESTED += ["mobilebert"]
+TESTED += ["mobilebert", "xlnet"]
 # Those that are made of parts of others: test_golden.py builds a model of each; all tests with FULL.
 RENAMED = ["xlm-roberta", "camembert", "ernie", "megatron-bert", "nomic_bert"]
 RENAMED += ["jina_embeddings_v3", "eurobert"]
@@ -394,6 +445,13 @@ def random_config(family, kind, seed):
     return FAMILIES[family].config(**(keys | FAMILIES[family].keys(r, keys)))
 
 
+def fan_in(name, p):
+    """How many numbers a number of the result is a sum of. XLNet's parameters have an axis of heads."""
+    if p.dim() == 3:
+        return p.shape[0] if not name.endswith(".o") else p.shape[1] * p.shape[2]
+    return p.shape[1]
+
+
 def randomize(model, seed, gain=lambda name, config: 1):
     """Weights of variance 1/fan_in, so that signals neither die nor explode; biases and LayerNorm shifts of
     about 0.5, LayerNorm scales of about 1."""
@@ -402,10 +460,10 @@ def randomize(model, seed, gain=lambda name, config: 1):
         n = torch.randn(p.shape, generator=g)
         if p.dim() == 1 and name.endswith(".weight"):
             n = 1 + 0.3 * n
-        elif p.dim() == 1:
+        elif p.dim() == 1 or name.endswith("_bias"):
             n = 0.5 * n
-        elif "embeddings" not in name or "transformation" in name:
-            n = 1.5 * n / p.shape[1] ** 0.5
+        elif ("embeddings" not in name and "word_embedding" not in name) or "transformation" in name:
+            n = 1.5 * n / fan_in(name, p) ** 0.5
         p.data.copy_(n * gain(name, model.config))
     return model
 
@@ -422,6 +480,8 @@ def random_model(family, kind, seed, directory, tokenizer=True, **overrides):
     directory = pathlib.Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(directory)
+    if row.limit:
+        (directory / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": row.limit}))
     if tokenizer:  # a program takes ids without one, and is built in two thirds of the time
         row.tokenizer(directory, c.vocab_size, seed)
     return model, c

@@ -49,6 +49,20 @@ def write_mpnet(directory, size, seed=0):
     MPNetTokenizer(vocab={p: i for i, p in enumerate(pieces)}).save_pretrained(directory)
 
 
+def write_xlnet(directory, size, seed=0):
+    """tokenizer.json as XLNetTokenizer saves it: Unigram of letters and syllables of random scores."""
+    from transformers import XLNetTokenizer
+
+    pieces = ["<unk>", "<s>", "</s>", "<cls>", "<sep>", "<pad>", "<mask>", "<eod>", "<eop>", "▁"]
+    pieces += [chr(97 + i) for i in range(26)]
+    r = random.Random(size)
+    while len(pieces) < size:
+        p = syllables(r)
+        pieces += [q for q in (p, "▁" + p) if q not in pieces][: size - len(pieces)]
+    scores = [0.0] * 9 + [-r.uniform(2, 12) for _ in pieces[9:]]
+    XLNetTokenizer(vocab=list(zip(pieces, scores))).save_pretrained(directory)
+
+
 def train_byte_level(size, lines=None):
     """(vocabulary, merges) of `size` tokens with RoBERTa's special ones, <mask> the last."""
     from tokenizers import Tokenizer, models, pre_tokenizers, trainers

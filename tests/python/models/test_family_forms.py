@@ -112,7 +112,7 @@ def check_names(family, row):
     """The file of a bare encoder with other names, other types, or unused tensors."""
     model, config = random_model(family, "encoder", 7, TMP / f"{family}-forms", num_hidden_layers=2)
     batch = texts(row, config, 7)
-    places = torch.arange(config.max_position_embeddings).unsqueeze(0)
+    places = torch.arange(row.longest(config)).unsqueeze(0)
     forms = {
         "gamma and beta": older_names,
         "prefix": lambda t: {f"{model.base_model_prefix}.{k}": v for k, v in t.items()},

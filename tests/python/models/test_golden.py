@@ -77,7 +77,9 @@ def check_sensitivity(family, kind, model, cases, want):
     row = FAMILIES[family]
     pooled = row.classifies_pooled and kind in ("classify", "multi", "regression", "nsp")
     for name, p in model.named_parameters():
-        idle = row.idle(name, model.config) or name.endswith(("key.bias", "k_lin.bias", "attn.k.bias"))
+        idle = row.idle(name, model.config) or name.endswith(
+            ("key.bias", "k_lin.bias", "attn.k.bias") + row.unread
+        )
         if idle or ("pooler" in name and not pooled):
             continue
         old = p.data.clone()

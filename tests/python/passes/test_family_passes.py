@@ -94,25 +94,26 @@ def without_layers(model, gone):
     return model
 
 
-def last_linears(row, layer):
-    """The last linears of a layer's attention and feed-forward network."""
+def last_weights(row, layer):
+    """The weights of the last linears of a layer's attention and feed-forward network."""
     if row.blocks:
         return row.blocks(layer)
     found = [(name, m) for name, m in layer.named_modules() if isinstance(m, torch.nn.Linear)]
     assert len(found) in (4, 6, 7), [*layer.named_modules()]  # 4: query, key and value in one; 7: a gate
-    return [[m for name, m in found if ("att" in name) == attends][-1] for attends in (True, False)]
+    last = [[m for name, m in found if ("att" in name) == attends][-1] for attends in (True, False)]
+    return [m.weight.data for m in last]
 
 
 def without_units(row, model, heads, neurons):
     """Sets the columns that read removed units to zero: the same numbers as without these units."""
     model = copy.deepcopy(model)
     for i, layer in enumerate(layers_of(model)):
-        out, down = last_linears(row, layer)
-        head = out.weight.shape[1] // model.config.num_attention_heads
+        out, down = last_weights(row, layer)
+        head = out.shape[1] // model.config.num_attention_heads
         for h in heads.get(i, ()):
-            out.weight.data[:, h * head : (h + 1) * head] = 0
+            out[:, h * head : (h + 1) * head] = 0
         for n in neurons.get(i, ()):
-            down.weight.data[:, n] = 0
+            down[:, n] = 0
     return model
 
 
@@ -255,7 +256,7 @@ for name in [row[0] for row in LOSSY] + [*APART, *LEARN]:
 for family in sys.argv[1:] or TESTED:
     row = FAMILIES[family]
     kinds = ("classify", "encoder", "fill-mask", "tag") if FULL else ("classify", "encoder")
-    for n, kind in enumerate(kinds):
+    for n, kind in enumerate(k for k in kinds if k in row.classes()):
         directory, r = TMP / f"{family}-{kind}", random.Random(n)
         sizes = SIZES | {"num_labels": 3} if kind in ("classify", "tag") else SIZES
         sizes |= {"pad_token_id": 1} if row.starts_behind_padding else {}

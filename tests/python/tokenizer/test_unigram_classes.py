@@ -74,4 +74,19 @@ for name, model_type, kind, drop, settings in CASES:
         file = Tokenizer.from_file(f"{directory}/tokenizer.json")
         for text, got in zip(TEXTS, answers):
             check.same({"ids": got["ids"]}, {"ids": file.encode(text).ids}, (name, kind, text))
+# As XLNetTokenizer saves itself: the texts of a pair, then <cls>. transformers 5 ignores keep_accents.
+from transformers import XLNetTokenizer
+
+for settings in ({}, {"do_lower_case": True}, {"keep_accents": True, "do_lower_case": True}):
+    with tempfile.TemporaryDirectory() as directory:
+        pieces = pieces_of("XLNetTokenizer")
+        saved = XLNetTokenizer(pieces, 3, _spm_precompiled_charsmap=MODEL.charsmap, **settings)
+        saved.save_pretrained(directory)
+        tok = AutoTokenizer.from_pretrained(directory)
+        rows = [(text,) for text in [*TEXTS, "", "a <mask> b <cls>``c''"]] + [("Größe it", "ﬁve it's")]
+        answers = T.ask(directory, "tokenizer.json", [(T.PLENTY, *row) for row in rows])
+        for row, got in zip(rows, answers):
+            want = tok(*row)["input_ids"]
+            assert want[-1] == tok.cls_token_id
+            check.same({"ids": got["ids"]}, {"ids": want}, (settings, row))
 check.end("classes of Unigram")

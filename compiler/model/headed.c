@@ -1,0 +1,68 @@
+/* headed.c: tensors with the heads on an axis of their own, as einsum reads them in XLNet: [rows,heads,size]
+ * and [heads,size]. Ops read the two axes of heads as one. A projection to heads counts its rows as inputs,
+ * so that a linear needs it transposed. --emit=checkpoint writes the stored form back. */
+#include <string.h>
+#include "family.h"
+
+static bool has_shape(const Type *type, const int64_t *want, int32_t rank)
+{
+	bool same = type->rank == rank;
+	for (int32_t i = 0; same && i < rank; i++)
+		same = type->dim[i].plus == want[i];
+	return same;
+}
+
+static const Tensor *headed_tensor(Builder *b, const char *name, int64_t rows, const char *origin)
+{
+	const ModelDesc *desc = b->desc;
+	const int64_t shape[] = {rows, desc->heads, desc->hidden / desc->heads}, *want = rows ? shape : shape + 1;
+	const int32_t rank = rows ? 3 : 2;
+	const Tensor *tensor = builder_floats(b, name, NULL, origin);
+	char found[128], expected[128];
+	if (!tensor || has_shape(&tensor->type, want, rank))
+		return tensor;
+	Type type = {.dtype = tensor->type.dtype, .rank = rank};
+	for (int32_t i = 0; i < rank; i++)
+		type.dim[i] = dim_number(want[i]);
+	builder_fail(b, EXIT_INPUT, "%s: %s is %s, expected %s; do %s and %s match this checkpoint? (in %s)",
+		origin, tensor->name, type_print(&tensor->type, found), type_print(&type, expected),
+		size_name(desc, SIZE_HIDDEN), size_name(desc, SIZE_HEADS),
+		tensor->file ? tensor->file : desc->weights);
+	return NULL;
+}
+
+static void transpose(const Tensor *from, Tensor *to)
+{
+	const int64_t rows = to->type.dim[0].plus, columns = to->type.dim[1].plus,
+				  bytes = dtype_bytes[to->type.dtype];
+	for (int64_t i = 0; i < rows; i++)
+		for (int64_t k = 0; k < columns; k++)
+			memcpy((uint8_t *)(uintptr_t)to->data + (i * columns + k) * bytes,
+				(const uint8_t *)from->data + (k * rows + i) * bytes, (size_t)bytes);
+}
+
+Value *build_headed(Builder *b, const char *name, int64_t rows, bool turned, const char *origin)
+{
+	const Tensor *from = headed_tensor(b, name, rows, origin);
+	if (!from)
+		return NULL;
+	from = builder_narrowed(b, from);
+	const Dim joined = dim_number(b->desc->hidden);
+	Type type = rows ? type_make(from->type.dtype, 2, dim_number(rows), joined)
+					 : type_make(from->type.dtype, 1, joined);
+	Tensor *to;
+	if (turned) {
+		type = type_make(from->type.dtype, 2, joined, dim_number(rows));
+		to = tensor_new(b->module, builder_text(b, "%s.turned", from->name), type);
+		transpose(from, to);
+	} else {
+		to = mem_alloc(b->module->mem, sizeof *to);
+		*to = *from;
+		to->name = builder_text(b, "%s.joined", from->name);
+		to->file = NULL;
+		to->type = type;
+	}
+	to->source = from->source ? from->source : from->name;
+	to->turned = turned;
+	return graph_const(b->graph, NULL, to, origin);
+}
