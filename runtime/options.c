@@ -133,14 +133,14 @@ RT_FN void program_help(const RtModel *m)
 		printf("%s  %s=%g\n", i ? "" : "\nOptions of the model with their defaults:\n", m->options[i].name,
 			m->options[i].value);
 	printf("\n"
-		   "Windows: --on-overflow=window cuts a text of more than %d tokens into windows (of\n"
-		   "a pair, the second text). Logits are averaged over the windows. Embeddings are\n"
-		   "averaged with the numbers of tokens as weights, and normalised again. For tags,\n"
-		   "windows overlap by half, and a label comes from the window in which the word is\n"
-		   "nearest to the middle. An answer is the best of all windows. Answers have at\n"
-		   "most %d tokens.\n"
+		   "Windows: --on-overflow=window cuts a text of more than %d tokens into windows\n"
+		   "(of a pair, the second text). Logits are averaged over the windows. Embeddings\n"
+		   "are averaged with the numbers of tokens as weights, and normalised again. For\n"
+		   "tags, windows overlap by half, and a label comes from the window in which the\n"
+		   "word is nearest to the middle. An answer is the best of all windows. Answers\n"
+		   "have at most %d tokens.\n"
 		   "BERTC_CPU=NAME makes the program run as on an older CPU (baseline, native, or a\n"
-		   "level such as x86-64-v3), or run the code for one of the CPUs that --about lists.\n"
+		   "level such as x86-64-v3), or run the code for one of the CPUs in --about.\n"
 		   "Exit status: 0 done, 1 a text failed, 2 usage, 4 not supported by this program\n"
 		   "or CPU.\n",
 		(int)m->max_tokens, RT_ANSWER_TOKENS);

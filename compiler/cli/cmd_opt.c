@@ -123,8 +123,10 @@ int cmd_opt(int argc, char **argv)
 		.doc = "Run passes on the textual IR. IN.bir may be `-` or left out: read standard input.\v"
 			   "Examples:\n"
 			   "  bertc opt layer.bir --passes=canonicalize,fuse,dce\n"
-			   "  bertc opt layer.bir -O2 --cpu=x86-64-v3 --print-ir-after=changed --elide-constants\n"
-			   "  bertc opt layer.bir --passes='fuse{only=attention}' --explain --check-each --ledger=-",
+			   "  bertc opt layer.bir -O2 --cpu=x86-64-v3 --elide-constants \\\n"
+			   "    --print-ir-after=changed\n"
+			   "  bertc opt layer.bir --passes='fuse{only=attention}' --explain \\\n"
+			   "    --check-each --ledger=-",
 		.options = table,
 		.word = take_word,
 		.plain = true,

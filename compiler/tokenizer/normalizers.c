@@ -22,7 +22,7 @@ static bool check_run(TokenizerImport *import, const char *type)
 {
 	return import->desc->run.set == RT_RUN_NONE
 		|| IMPORT_ERROR(import, EXIT_UNSUPPORTED,
-			"normalizer %s behind a Replace of runs of spaces is not supported", type);
+			"normalizer %s after a Replace of runs of spaces is not supported", type);
 }
 
 /* A step that keeps all white space and makes none may act before the rule, unless it changes the character
@@ -229,7 +229,7 @@ bool import_replace(TokenizerImport *import, const char *pattern, const char *co
 	const char *before = step.npattern > 1 ? made_before(import->desc, &step) : NULL;
 	if (before)
 		return IMPORT_ERROR(import, EXIT_UNSUPPORTED,
-			"normalizer Replace of \"%.64s\" behind %s, which may make a part of that text, is not supported",
+			"normalizer Replace of \"%.64s\" after %s, which may make a part of that text, is not supported",
 			pattern, before);
 	return check_run(import, "Replace") && check_length(import, "Replace: pattern", step.npattern)
 		&& check_length(import, "Replace: content", step.ncontent) && import_normal(import, step);

@@ -124,7 +124,7 @@ static bool read_item(TokenizerImport *import, const json_t *value, const char *
 {
 	TokenizerDesc *desc = import->desc;
 	if (desc->split)
-		return IMPORT_ERROR(import, EXIT_UNSUPPORTED, "pre_tokenizer \"%.64s\" behind %s is not supported",
+		return IMPORT_ERROR(import, EXIT_UNSUPPORTED, "pre_tokenizer \"%.64s\" after %s is not supported",
 			type, desc->split->type);
 	for (size_t i = 0; i < CUTS; i++) {
 		if (strcmp(type, cuts[i].type) != 0)

@@ -264,7 +264,7 @@ static int32_t read_repeat(Regex *r)
 	while (!r->failed && *r->at && strchr("*+?{", *r->at)) {
 		const unsigned char c = *r->at++;
 		if (c == '{' && (*r->at < '0' || *r->at > '9'))
-			return regex_refuse(r, "a { without a number behind it");
+			return regex_refuse(r, "a { without a number after it");
 		least = c == '+';
 		most = c == '?' ? 1 : MANY;
 		if (c == '{') {
