@@ -11,20 +11,26 @@ def codes(x, m, z):
     return torch.clamp(torch.round(x * m + z), -127, 127)
 
 
+def product(x, w):
+    """x @ w.T of codes, exact. 1024 * 127 * 128 < 2^24: f32 holds such sums."""
+    parts = zip(x.split(1024, -1), w.split(1024, -1))
+    return sum((a @ b.T).double() for a, b in parts)
+
+
 class OnCodes(torch.nn.Module):
     """A linear by the definition of linear_i8: integer sums, one scale per output, a bias. rows() gives a
     part of joined linears. Without m and z each row of the input has a scale from its own values."""
 
     def __init__(self, m, z, w, scale, bias):
         super().__init__()
-        self.m, self.z, self.w, self.scale, self.bias = m, z, w.double(), scale.double(), bias.double()
+        self.m, self.z, self.w, self.scale, self.bias = m, z, w.float(), scale.double(), bias.double()
 
     def forward(self, x):
         if self.m is not None:
-            return ((codes(x, self.m, self.z).double() @ self.w.T) * self.scale + self.bias).float()
+            return (product(codes(x, self.m, self.z), self.w) * self.scale + self.bias).float()
         largest = x.abs().amax(-1, keepdim=True)  # rows of a model are never all zero
         return (
-            (torch.round(x * (127 / largest)).double() @ self.w.T)
+            product(torch.round(x * (127 / largest)), self.w)
             * (largest * (1 / 127) * self.scale.float()).double()
             + self.bias
         ).float()
