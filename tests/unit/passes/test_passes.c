@@ -157,7 +157,7 @@ static void test_parser_errors(void)
 	char *huge = malloc(100001);
 	memset(huge, ' ', 100000);
 	huge[100000] = 0;
-	refused_with(huge, "100000 bytes long");
+	refused_with(huge, "100000 bytes, at most");
 	free(huge);
 }
 
