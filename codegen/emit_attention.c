@@ -216,10 +216,7 @@ bool body_attention(Body *b)
 		v_stride, body_real(b, node->attr.has & A_scale ? node->attr.scale : 1),
 		selects || *bias ? body_selection(b, nkeys) : "", bias);
 	print_heads(b, text, heads);
-	ScoreBias biases[BIASES_MAX];
-	double products = 2;
-	for (int32_t i = attention_biases(node, biases) - 1; i >= 0; i--)
-		products += biases[i].axis != 0;
+	const double products = 2 + attention_dots(node);
 	*(one_query ? &b->per_token : &b->per_pair) = 2 * products * (double)hidden;
 	return true;
 }

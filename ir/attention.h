@@ -32,6 +32,8 @@ bool places_are_plain(const Value *);
 bool by_distance_table(const Type *);
 /* Whether some bias of the attention multiplies rows: those of q or k (axis), or any (axis 0). */
 bool attention_has_dots(const Node *, int32_t axis);
+/* How many biases of the attention are products; 0 for other ops. */
+int32_t attention_dots(const Node *);
 /* The largest number of rows, with those that only fill a panel, of the packed tables; 0: there is none. */
 int64_t attention_packed_rows(const Node *);
 #endif

@@ -59,8 +59,9 @@ int64_t node_macs(const Node *node, int64_t *symbols)
 	case OP_MATMUL: /* K: the last axis of the input */
 		return type_elements(symbols, result)
 			* symbols_at(symbols, &node->args[0]->type, node->args[0]->type.rank - 1);
-	case OP_ATTENTION: /* scores, then their product with v: queries * keys * H each */
-		return 2 * symbols_at(symbols, &node->args[attention_parts(node) - 1]->type, 0)
+	case OP_ATTENTION: /* scores, products by distance, and those with v: queries * keys * H each */
+		return (2 + attention_dots(node))
+			* symbols_at(symbols, &node->args[attention_parts(node) - 1]->type, 0)
 			* type_elements(symbols, result);
 	case OP_RECEIVED: { /* the scores alone */
 		const int64_t parts = node->attr.pack == PACK_QKV ? 3 : 1, tokens = symbols_at(symbols, result, 0);

@@ -1,5 +1,6 @@
 /* blocks.c: see blocks.h. */
 #include <math.h>
+#include <string.h>
 #include "blocks.h"
 
 /* ---- embeddings ------------------------------------------------------------------------------ */
@@ -73,12 +74,17 @@ Value *block_embeddings(Builder *b, const EmbeddingNames *names)
 		Value *row = first_row(b, table(b, names->tasks, desc->tasks, columns, SIZE_TASKS, task), task);
 		sum = build_binary(b, OP_ADD, sum, row, origin);
 	}
-	if (names->norm)
+	const bool projects = columns != desc->hidden || names->projects_equal;
+	if (names->norm && !names->norm_last)
 		sum = build_layernorm(b, sum, builder_text(b, "%s%s", b->prefix, names->norm), "embeddings.norm");
-	if (columns == desc->hidden && !names->projects_equal)
-		return sum;
-	const char *stem = builder_text(b, "%s%s", b->prefix, names->project);
-	return build_linear(b, sum, stem, desc->hidden, SIZE_HIDDEN, "embeddings.project");
+	const char *stem = builder_text(b, "%s%s", b->prefix, names->project), *part = "embeddings.project";
+	if (projects && names->norm_last)
+		sum = build_linear_plain(b, sum, stem, desc->hidden, SIZE_HIDDEN, part);
+	else if (projects)
+		sum = build_linear(b, sum, stem, desc->hidden, SIZE_HIDDEN, part);
+	if (names->norm_last)
+		sum = build_layernorm(b, sum, builder_text(b, "%s%s", b->prefix, names->norm), "embeddings.norm");
+	return sum;
 }
 
 /* ---- layers ---------------------------------------------------------------------------------- */
@@ -112,6 +118,20 @@ static Value *attention_input(Builder *b, const LayerNames *names, Value *x, int
 	return build_linear_rows(b, BIAS_ATTENTION, x, stem, 3 * (int64_t)hidden, SIZE_HIDDEN, third, 3, origin);
 }
 
+/* The table of rows for distances: made by the linear STEM of the layer or, if that is the one that made
+ * `like`, by its very weights. */
+static Value *far_table(Builder *b, const char *stem, const char *own, const Value *like, int32_t i)
+{
+	const char *origin = builder_text(b, "attention.positions.%d", i);
+	if (!stem || !b->distances || b->failed)
+		return NULL;
+	if (strcmp(stem, own) != 0)
+		return build_linear_of(
+			b, BIAS_ATTENTION, b->distances, block_stem(b, i, stem), b->desc->hidden, SIZE_HIDDEN, origin);
+	Value *args[3] = {b->distances, like->node->args[1], like->node->nargs > 2 ? like->node->args[2] : NULL};
+	return build_op(b, OP_LINEAR, args, like->node->nargs, NULL, origin);
+}
+
 Value *block_attention(Builder *b, const LayerNames *names, Value *x, int32_t i)
 {
 	if (b->score_table) /* of x, only the number of rows counts */
@@ -120,6 +140,8 @@ Value *block_attention(Builder *b, const LayerNames *names, Value *x, int32_t i)
 	Value *q = attention_input(b, names, x, i, 0, names->attention.query, "attention.query");
 	Value *k = attention_input(b, names, x, i, 1, names->attention.key, "attention.key");
 	Value *v = attention_input(b, names, x, i, 2, names->attention.value, "attention.value");
+	b->dots[0] = far_table(b, names->attention.far_key, names->attention.key, k, i);
+	b->dots[1] = far_table(b, names->attention.far_query, names->attention.query, q, i);
 	Value *mixed = build_attention(b, q, k, v, block_origin(b, i, "attention"));
 	return build_linear_of(b, BIAS_ATTENTION, mixed, block_stem(b, i, names->attention.out), b->desc->hidden,
 		SIZE_HIDDEN, block_origin(b, i, "attention.out"));

@@ -10,12 +10,16 @@ typedef struct EmbeddingNames {
 	const char *tasks;   /* row 0 is added to every token, if the description has tasks */
 	const char *project; /* the linear from embedding to hidden, if these sizes differ */
 	bool projects_equal; /* or even if they are equal */
+	bool norm_last;      /* the norm is behind that linear, which then has no bias */
 } EmbeddingNames;
 
 /* Stems of tensors within a layer. act: the module that computes the activation, for qat.c. */
 typedef struct LayerNames {
 	struct {
 		const char *query, *key, *value, *out, *norm;
+		/* linears of b->distances: queries and keys are multiplied with what they make; those of keys and
+		 * of queries themselves may do it; NULL: no such products */
+		const char *far_key, *far_query;
 		const char *joint; /* query, key and value in one linear, a third of its rows each; NULL: separate */
 	} attention;
 	struct {

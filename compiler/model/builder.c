@@ -289,6 +289,11 @@ Value *build_linear_of(
 	return linear_of_stem(b, !b->desc->unbiased[part], x, stem, rows, size, origin);
 }
 
+Value *build_linear_plain(Builder *b, Value *x, const char *stem, int64_t rows, Size size, const char *origin)
+{
+	return linear_of_stem(b, false, x, stem, rows, size, origin);
+}
+
 /* Part `part` of the rows of a tensor, without a copy. */
 static Value *part_of_rows(Builder *b, Value *whole, int32_t part, int32_t parts, const char *origin)
 {
@@ -430,6 +435,13 @@ static Value *build_rotary(Builder *b, Value *x, const char *origin)
 	return build_op(b, OP_ROTARY, (Value *[]){x, b->angles}, 2, &attr, origin);
 }
 
+/* The products of queries (part 0) or keys (1) with the layer's table, by distance. */
+static Value *build_dots(Builder *b, Value *x, int32_t part, const char *origin)
+{
+	const Attrs attr = {.has = A_heads | A_axis, .heads = b->desc->heads, .axis = part + 1};
+	return build_op(b, OP_DOT_BY_DISTANCE, (Value *[]){x, b->dots[part], b->rows}, 3, &attr, origin);
+}
+
 Value *build_attention(Builder *b, Value *q, Value *k, Value *v, const char *origin)
 {
 	if (b->failed || !q)
@@ -439,13 +451,18 @@ Value *build_attention(Builder *b, Value *q, Value *k, Value *v, const char *ori
 		q = build_rotary(b, q, origin);
 		k = build_rotary(b, k, origin);
 	}
+	Value *const rows[] = {q, k};
 	Attrs split = {.has = A_shape, .shape = {3, {dim_symbol(1), dim_number(heads), dim_number(d)}}};
 	Attrs join = {.has = A_shape, .shape = {2, {dim_symbol(1), dim_number(hidden)}}};
 	q = build_transpose(b, build_op(b, OP_RESHAPE, &q, 1, &split, origin), 1, 0, 2, origin);
 	k = build_transpose(b, build_op(b, OP_RESHAPE, &k, 1, &split, origin), 1, 2, 0, origin);
 	v = build_transpose(b, build_op(b, OP_RESHAPE, &v, 1, &split, origin), 1, 0, 2, origin);
 	Value *scores = build_binary(b, OP_MATMUL, q, k, origin);
-	scores = build_binary(b, OP_DIV, scores, build_scalar(b, sqrt((double)d)), origin);
+	for (int32_t part = 0; part < 2; part++)
+		if (b->dots[part])
+			scores = build_binary(b, OP_ADD, scores, build_dots(b, rows[part], part, origin), origin);
+	const double parts = b->score_parts ? b->score_parts : 1;
+	scores = build_binary(b, OP_DIV, scores, build_scalar(b, sqrt(parts * (double)d)), origin);
 	if (b->score_bias)
 		scores = build_binary(b, OP_ADD, scores, b->score_bias, origin);
 	Value *mixed = build_binary(b, OP_MATMUL, build_unary(b, OP_SOFTMAX, scores, origin), v, origin);

@@ -21,8 +21,11 @@ typedef struct Builder {
 	Value *angles;           /* rotary positions of the current layer's queries and keys; NULL: none */
 	Value *score_table;      /* makes the score biases of each layer, [heads,2R+1] by distance; NULL: none */
 	Value *score_bias;       /* added to the scores of the current layer's attention; NULL: none */
-	const Value *made;       /* the last value computed by a module with a stem (LayerNorm, activation) */
-	const char *maker;       /* that stem: linears that read the value use the module's scales (qat.c) */
+	Value *distances, *rows; /* rows [D,H], and those for distances, i32[2R+1]: layers make `dots` of them */
+	Value *dots[2];      /* tables [D,H] that the layer's queries and keys are multiplied with; NULL: none */
+	int32_t score_parts; /* the scores are divided by sqrt(score_parts * size of a head); 0 is 1 */
+	const Value *made;   /* the last value computed by a module with a stem (LayerNorm, activation) */
+	const char *maker;   /* that stem: linears that read the value use the module's scales (qat.c) */
 	struct {
 		double number;
 		Value *value;
@@ -69,6 +72,8 @@ Value *build_linear(Builder *, Value *x, const char *stem, int64_t rows, Size, c
 /* The same without a bias if the description says so of the part. */
 Value *build_linear_of(
 	Builder *, Bias part, Value *x, const char *stem, int64_t rows, Size, const char *origin);
+/* The same without a bias. */
+Value *build_linear_plain(Builder *, Value *x, const char *stem, int64_t rows, Size, const char *origin);
 /* The linear of part `part` of `parts`, equal parts of the `rows` rows of STEM: query, key or value. */
 Value *build_linear_rows(Builder *, Bias, Value *x, const char *stem, int64_t rows, Size, int32_t part,
 	int32_t parts, const char *origin);
@@ -93,8 +98,8 @@ Value *build_layernorm_with(Builder *, Value *x, const char *stem, double eps, c
 Value *build_scale(Builder *, Value *x, const char *stem, const char *origin);
 /* table[ids] */
 Value *build_embed(Builder *, Value *table, Value *ids, const char *origin);
-/* softmax(q k^T / sqrt(d) + b->score_bias) v over desc->heads heads; q, k, v: f32[S,W], W as wide as they
- * are. q and k are turned by b->angles. */
+/* softmax((q k^T + products by distance with b->dots) / sqrt(b->score_parts d) + b->score_bias) v over
+ * desc->heads heads; q, k, v: f32[S,W], W as wide as they are. q and k are turned by b->angles. */
 Value *build_attention(Builder *, Value *q, Value *k, Value *v, const char *origin);
 
 /* qat.c: stores the scales of a linear and of its input, from a checkpoint of quantisation-aware training, as
@@ -118,6 +123,8 @@ Value *head_classify(Builder *, const HeadDesc *, const char *origin);
 Value *head_tokens(Builder *, const HeadDesc *, const char *origin);
 /* masked_lm.c: for each token, a score of each entry of the vocabulary. */
 Value *head_words(Builder *, const HeadDesc *, const char *origin);
+/* The same with the word table as decoder, whatever tie_word_embeddings says. */
+Value *head_table_words(Builder *, const HeadDesc *, const char *origin);
 /* The name of the decoder's matrix if the word table may be read from it: the model is a tied masked language
  * model, and the checkpoint has such a tensor. Else NULL. */
 const char *head_tied_table(Builder *);

@@ -162,6 +162,8 @@ static bool check_encoder(Checker *c)
 		return FAIL(c, EXIT_INPUT,
 			"traits has narrow-attention or narrow-query, which exclude each other and need a bottleneck "
 			"above 0");
+	if (family->size[SIZE_TYPES].key && d->types < 1 && !family->typeless)
+		return FAIL(c, EXIT_INPUT, "%s is %d, expected at least 1", size_name(d, SIZE_TYPES), d->types);
 	if (family_longest(d) < 1)
 		return FAIL(c, EXIT_INPUT, "%s is %d, but positions start after %s %d, so no token has a position",
 			size_name(d, SIZE_POSITIONS), d->positions, size_name(d, SIZE_PADDING), d->padding);

@@ -13,6 +13,9 @@ const HeadSpec *family_head(const Family *family, const HeadDesc *head)
 	if (task == TASK_TAG && family->replaced.build && head->tensors
 		&& strcmp(head->tensors, family->replaced.tensors) == 0)
 		return &family->replaced;
+	if (task == TASK_FILL_MASK && family->tabled.build && head->tensors
+		&& strcmp(head->tensors, family->tabled.tensors) == 0)
+		return &family->tabled;
 	const HeadSpec *spec = &family->head[task == TASK_RANK ? TASK_CLASSIFY : task];
 	return spec->build ? spec : NULL;
 }
@@ -36,7 +39,8 @@ int32_t family_group(int32_t i, int32_t layers, int32_t groups)
 
 int32_t family_longest(const ModelDesc *desc)
 {
-	if (!desc->family->size[SIZE_POSITIONS].key)
+	const bool placed = !(desc->family->traits & 1u << TRAIT_PLACED) || desc->trait[TRAIT_PLACED];
+	if (!desc->family->size[SIZE_POSITIONS].key || !placed)
 		return MOST_POSITIONS;
 	return desc->positions - (desc->family->skips_padding ? desc->padding + 1 : 0);
 }
@@ -44,7 +48,8 @@ int32_t family_longest(const ModelDesc *desc)
 int32_t family_usual(const ModelDesc *desc)
 {
 	enum { USUAL = 512 };
-	return desc->family->size[SIZE_POSITIONS].key ? family_longest(desc) : USUAL;
+	const int32_t longest = family_longest(desc), positions = desc->positions ? desc->positions : USUAL;
+	return longest < MOST_POSITIONS ? longest : positions;
 }
 
 const char *size_name(const ModelDesc *desc, Size size)

@@ -27,6 +27,7 @@ typedef struct HeadSpec {
 	const char *pooling;    /* the default pooling; NULL: the head reads every row */
 	const char *dense;      /* a linear before the output; NULL: none */
 	const char *activation; /* after dense; NULL: the encoder's */
+	bool encoder_act;       /* the encoder's, although heads have another */
 	const char *norm;       /* a LayerNorm after that; NULL: none */
 	const char *out;        /* the linear that makes the output */
 	const char *bias;       /* fill-mask: the full name of its bias, if it is not the bias of out */
@@ -73,14 +74,17 @@ typedef struct Family {
 	const char *inner;  /* N is a group of layers STEM.N.inner.I (SIZE_GROUPS); NULL: N is a layer */
 	const char *pooler; /* the pooler's linear; NULL: none */
 	FamilyPair pair;
-	HeadSpec replaced;            /* which tokens are replaced (ForPreTraining); build NULL: none */
-	bool segments;                /* the graph has the input %types even if the table of types has one row */
-	bool skips_padding;           /* positions start at padding + 1; padding tokens have none */
+	HeadSpec replaced;  /* which tokens are replaced (ForPreTraining); build NULL: none */
+	HeadSpec tabled;    /* another form of fill-mask, whose decoder is the word table; build NULL: none */
+	bool typeless;      /* there may be no table of types: a model of 0 types */
+	bool segments;      /* the graph has the input %types even if the table of types has one row */
+	bool skips_padding; /* positions start at padding + 1; padding tokens have none */
 	Value *(*encoder)(Builder *); /* the last hidden state f32[S,H]; NULL on error */
 	HeadSpec head[TASK_COUNT];    /* rank uses the row of classify; embed needs none */
 } Family;
 
-/* The row of the head's task; `replaced` if the head names its tensors; NULL: the family has no such head. */
+/* The row of the head's task; `replaced` or `tabled` if the head names its tensors; NULL: the family has no
+ * such head. */
 const HeadSpec *family_head(const Family *, const HeadDesc *);
 /* True if the graph has the input %types. Otherwise all tokens get row 0 of the table of types. */
 bool family_has_segments(const ModelDesc *);

@@ -143,7 +143,8 @@ Value *head_transform(
 	const HeadSpec *spec = head_spec(b, head);
 	if (!spec->dense)
 		return x;
-	const char *activation = spec->activation ? spec->activation : b->desc->head_activation;
+	const char *own = spec->encoder_act ? NULL : b->desc->head_activation,
+			   *activation = spec->activation ? spec->activation : own;
 	if (!b->desc->trait[TRAIT_BARE_HEAD])
 		x = build_linear_of(b, BIAS_HEAD, x, head_stem(b, head, spec->dense), width, size, origin);
 	x = build_activation(b, activation ? activation : b->desc->activation, x, origin);

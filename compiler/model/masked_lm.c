@@ -159,3 +159,14 @@ Value *head_words(Builder *b, const HeadDesc *head, const char *origin)
 	Value *scores = build_op(b, OP_LINEAR, (Value *[]){x, decoder, bias}, bias ? 3 : 2, NULL, origin);
 	return rest ? build_binary(b, OP_ADD, scores, rest, origin) : scores;
 }
+
+Value *head_table_words(Builder *b, const HeadDesc *head, const char *origin)
+{
+	const HeadSpec *spec = &b->desc->family->tabled;
+	Value *x = head_transform(b, head, b->hidden, b->desc->hidden, SIZE_HIDDEN, origin);
+	if (b->failed)
+		return NULL;
+	Value *bias = build_tensor(
+		b, head_stem(b, head, spec->bias), NULL, b->words->type.dim[0].plus, 0, SIZE_VOCAB, origin);
+	return build_op(b, OP_LINEAR, (Value *[]){x, b->words, bias}, 3, NULL, origin);
+}

@@ -50,7 +50,8 @@ static double node_time(const Node *node, int64_t *symbols, int64_t begin)
 			if (value_tensor(node->args[i]))
 				bytes += (double)value_tensor(node->args[i])->bytes;
 	} else if (node->op == OP_ATTENTION || node->op == OP_RECEIVED) {
-		products = 2 * made * (double)dim_at(node->args[attention_parts(node) - 1]->type.dim[0], symbols);
+		products = (2 + attention_dots(node)) * made
+			* (double)dim_at(node->args[attention_parts(node) - 1]->type.dim[0], symbols);
 		rate = 0.75;
 	} else if (node->op == OP_THIN) {
 		const int64_t rows = dim_at(node->args[0]->type.dim[0], symbols),

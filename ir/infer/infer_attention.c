@@ -99,6 +99,15 @@ bool attention_has_dots(const Node *node, int32_t axis)
 	return any;
 }
 
+int32_t attention_dots(const Node *node)
+{
+	ScoreBias biases[BIASES_MAX];
+	int32_t dots = 0;
+	for (int32_t i = attention_biases(node, biases) - 1; i >= 0; i--)
+		dots += biases[i].axis != 0;
+	return dots;
+}
+
 /* Rows of the table of products. */
 static int64_t dots_rows(const Type *type)
 {

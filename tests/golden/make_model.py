@@ -98,6 +98,45 @@ def mobilebert_blocks(layer):
     return [linear.weight.data for linear in last]
 
 
+def deberta_keys(r, keys):
+    """Products of queries, of keys or of both with rows for distances, in buckets or not, some for shorter
+    distances than texts have; seldom none at all. Embeddings with positions and without."""
+    relative = r.random() < 0.85
+    return {
+        "relative_attention": relative,
+        "pos_att_type": r.choice([["c2p", "p2c"], ["p2c"], ["c2p"], "p2c| C2P"]),
+        "max_relative_positions": r.choice([-1, -1, 9, 33]),
+        "position_buckets": r.choice([-1, 4, 7, 12]),
+        "share_att_key": r.random() < 0.5,
+        "norm_rel_ebd": r.choice(["none", "layer_norm", "other | Layer_norm"] if relative else ["none"]),
+        "position_biased_input": r.random() < 0.5,
+        "type_vocab_size": r.choice([0, 0, 1, 3]),
+        "pooler_hidden_act": r.choice(ACTIVATIONS),
+        "embedding_size": r.choice([33, keys["hidden_size"], keys["hidden_size"]]),
+        "legacy": r.random() < 0.5,
+    }
+
+
+def deberta_settle(config):
+    """Sizes that follow others."""
+    config.pooler_hidden_size = config.hidden_size
+    if not config.legacy:
+        config.embedding_size = config.hidden_size
+
+
+def deberta_idle(name, c):
+    """Biases that softmax cancels, factors that a LayerNorm cancels, and what no output reads. Products of
+    keys keep the bias of keys."""
+    kinds = c.pos_att_type if c.relative_attention else []
+    alone = not c.position_biased_input and not c.type_vocab_size
+    fixed = ["embed_proj.weight", "pos_key_proj.bias"] + ["word_embeddings.weight"] * alone
+    fixed += ["key_proj.bias"] * ("p2c" not in kinds)
+    fixed += ["rel_embeddings.weight"] * ("layer_norm" in c.norm_rel_ebd.lower())
+    fixed += ["rel_embeddings.weight"] * (not kinds)
+    untied = not c.tie_word_embeddings and name == "cls.predictions.bias"
+    return name.endswith(tuple(fixed)) or untied
+
+
 def albert_idle(name, c):
     """What no layer uses."""
     used = {int(i / (c.num_hidden_layers / c.num_hidden_groups)) for i in range(c.num_hidden_layers)}
@@ -353,6 +392,15 @@ FAMILIES = {
             "type_vocab_size": None,
         },
     ),
+    "deberta-v2": Family(
+        "DebertaV2",
+        segments=lambda config: config.type_vocab_size > 1,
+        keys=deberta_keys,
+        settle=deberta_settle,
+        has_positions=False,  # in some models
+        idle=deberta_idle,
+        refuses=lambda config: ["prune-tokens"] * config.relative_attention,
+    ),
     "ernie": Family(
         "Ernie",
         more={"nsp": "ErnieForNextSentencePrediction"},
@@ -414,7 +462,7 @@ FAMILIES = {
 
 # Those that the tests go through unless others are named.
 TESTED = ["bert", "distilbert", "roberta", "electra", "albert", "modernbert", "mpnet"]
-TESTED += ["mobilebert", "xlnet"]
+TESTED += ["mobilebert", "xlnet", "deberta-v2"]
 # Those that are made of parts of others: test_golden.py builds a model of each; all tests with FULL.
 RENAMED = ["xlm-roberta", "camembert", "ernie", "megatron-bert", "nomic_bert"]
 RENAMED += ["jina_embeddings_v3", "eurobert"]
