@@ -63,7 +63,11 @@ def torch_model(attention="sdpa"):
 
     torch.set_num_threads(A.threads)
     torch.set_grad_enabled(False)
-    return AutoModel.from_pretrained(A.model, attn_implementation=attention, dtype=torch.float32).eval()
+    load = lambda how: AutoModel.from_pretrained(A.model, attn_implementation=how, dtype=torch.float32)
+    try:
+        return load(attention).eval()
+    except ValueError:  # families with scores of their own have no sdpa
+        return load("eager").eval()
 
 
 # ---- exports of the model: ONNX (plain, fused, dynamic int8) and OpenVINO (static int8) --------------------
@@ -75,7 +79,8 @@ def export():
 
     model = torch_model("eager")
     names = ["input_ids", "attention_mask"]
-    if "token_type_ids" in model.forward.__code__.co_varnames:
+    # XLNet without them leaves the segments out, as with its tokenizer
+    if "token_type_ids" in model.forward.__code__.co_varnames and model.config.model_type != "xlnet":
         names.append("token_type_ids")
 
     class Hidden(torch.nn.Module):
@@ -87,16 +92,24 @@ def export():
             return self.model(**dict(zip(names, values))).last_hidden_state
 
     sample = inputs(np.arange(5, 21, dtype=np.int64)[None], names)
-    torch.onnx.export(
-        Hidden(),
-        tuple(torch.from_numpy(value) for value in sample.values()),
-        str(folder / "plain.onnx"),
-        input_names=names,
-        output_names=["out"],
-        dynamic_axes={name: {0: "b", 1: "s"} for name in [*names, "out"]},
-        opset_version=17,
-        dynamo=False,
-    )
+    values = tuple(torch.from_numpy(value) for value in sample.values())
+    what = {"input_names": names, "output_names": ["out"], "opset_version": 17}
+    try:
+        axes = {name: {0: "b", 1: "s"} for name in [*names, "out"]}
+        torch.onnx.export(
+            Hidden(), values, str(folder / "plain.onnx"), dynamic_axes=axes, dynamo=False, **what
+        )
+    except Exception as error:  # some families can only be exported by the newer exporter
+        print(f"torch.onnx.export without dynamo: {str(error)[:200]}", file=sys.stderr)
+        length = torch.export.Dim("s", min=2, max=512)
+        torch.onnx.export(
+            Hidden(),
+            values,
+            str(folder / "plain.onnx"),
+            dynamic_shapes=(({1: length},) * len(names),),
+            dynamo=True,
+            **what | {"opset_version": 18},
+        )
     heads, hidden = model.config.num_attention_heads, model.config.hidden_size
     fused = optimizer.optimize_model(
         str(folder / "plain.onnx"), model_type="bert", num_heads=heads, hidden_size=hidden, opt_level=1
@@ -182,7 +195,8 @@ def run_bertc(library, prefix):
     new.restype = ctypes.c_void_p
     context = ctypes.c_void_p(new(ctypes.c_int(A.threads)))
     config = json.loads((A.model / "config.json").read_text())
-    out = np.zeros(config.get("hidden_size") or config["dim"], np.float32)
+    width = next(config[key] for key in ("hidden_size", "dim", "d_model") if key in config)
+    out = np.zeros(width, np.float32)
     address = lambda array: array.ctypes.data_as(ctypes.c_void_p)
 
     def run(ids):
