@@ -18,35 +18,6 @@ static void print_heads(Body *b, const char *call, long long heads)
 	fprintf(b->code, "\t\theads = rt_min(%lld - head, last - at);\n%s\t}\n", heads, call);
 }
 
-bool body_received(Body *b)
-{
-	const Node *node = b->node;
-	const Type *q = &node->args[0]->type;
-	const bool joined = node->attr.pack == PACK_QKV;
-	const long long columns = q->dim[1].plus, hidden = joined ? columns / 3 : columns,
-					heads = node->attr.heads;
-	for (int32_t i = 0; i < node->nargs; i++) {
-		if (value_is_const(node->args[i]) || !type_is_rows(&node->args[i]->type))
-			return diag_error(b->e->diag, EXIT_UNSUPPORTED, node->line,
-				"received: %s must have one row per token", i ? "k" : "q");
-		const char *part = i ? "k" : "q";
-		body_param(b, joined ? "qkv" : part, node->args[i]);
-	}
-	const char *keys = joined ? mem_printf(b->e->mem, "%s + %lld", body_pointer(b, 1), hidden)
-							  : body_pointer(b, 2);
-	const char *rows = body_dim(b, q->dim[0]),
-			   *scale = body_real(b, node->attr.has & A_scale ? node->attr.scale : 1);
-	b->name = mem_printf(b->e->mem, "received_%lld_%lld", heads, hidden / heads);
-	print_heads(b,
-		mem_printf(b->e->mem,
-			"\t\t%s(%s, %s, %s, %s, %lld, %lld, %lld, %lld, head, head + heads, %s%s, scratch);\n",
-			b->kernel->function, body_pointer(b, 0), body_pointer(b, 1), keys, rows, heads, hidden / heads,
-			columns, columns, scale, body_selection(b, rows)),
-		heads);
-	b->per_pair = 2.0 * (double)hidden;
-	return true;
-}
-
 /* ---- score biases ---------------------------------------------------------------------------- */
 
 static bool dim_is_one(Dim dim) { return dim_equal(dim, dim_number(1)); }
@@ -131,6 +102,38 @@ static const char *bias_arrays(Body *b, const char **arguments)
 	text[1] = array_text(b, "RtRelative", "relative", text[1], n[1], &own[1]);
 	*arguments = mem_printf(b->e->mem, "%s%s", own[0], n[1] ? own[1] : "");
 	return mem_printf(b->e->mem, "%s%s", text[0], text[1]);
+}
+
+bool body_received(Body *b)
+{
+	const Node *node = b->node;
+	const Type *q = &node->args[0]->type;
+	const bool joined = node->attr.pack == PACK_QKV;
+	const long long columns = q->dim[1].plus, hidden = joined ? columns / 3 : columns,
+					heads = node->attr.heads;
+	for (int32_t i = 0; i < attention_parts(node); i++) {
+		if (value_is_const(node->args[i]) || !type_is_rows(&node->args[i]->type))
+			return diag_error(b->e->diag, EXIT_UNSUPPORTED, node->line,
+				"received: %s must have one row per token", i ? "k" : "q");
+		const char *part = i ? "k" : "q";
+		body_param(b, joined ? "qkv" : part, node->args[i]);
+	}
+	const char *keys = joined ? mem_printf(b->e->mem, "%s + %lld", body_pointer(b, 1), hidden)
+							  : body_pointer(b, 2);
+	const char *bias, *array = bias_arrays(b, &bias);
+	if (!array)
+		return false;
+	const char *rows = body_dim(b, q->dim[0]),
+			   *scale = body_real(b, node->attr.has & A_scale ? node->attr.scale : 1);
+	b->name = mem_printf(b->e->mem, "%s_%lld_%lld", body_op_name(b), heads, hidden / heads);
+	print_heads(b,
+		mem_printf(b->e->mem,
+			"%s\t\t%s(%s, %s, %s, %s, %lld, %lld, %lld, %lld, head, head + heads, %s%s%s, scratch);\n", array,
+			b->kernel->function, body_pointer(b, 0), body_pointer(b, 1), keys, rows, heads, hidden / heads,
+			columns, columns, scale, body_selection(b, rows), bias),
+		heads);
+	b->per_pair = 2.0 * (double)hidden;
+	return true;
 }
 
 bool body_by_distance(Body *b)

@@ -56,8 +56,7 @@ static int32_t dots_axis(const Node *node, int32_t i)
 int32_t attention_biases(const Node *node, ScoreBias at[BIASES_MAX])
 {
 	int32_t count = 0;
-	for (int32_t i = attention_parts(node); node->op == OP_ATTENTION && i < node->nargs && count < BIASES_MAX;
-		i++) {
+	for (int32_t i = attention_parts(node); i < node->nargs && count < BIASES_MAX; i++) {
 		const int32_t axis = dots_axis(node, count);
 		ScoreBias *bias = &at[count++];
 		const Type *type = arg_type(node, i), *next = i + 1 < node->nargs ? arg_type(node, i + 1) : NULL;
@@ -284,7 +283,7 @@ bool infer_RECEIVED(const Node *node, Type results[RESULTS_MAX], Diag *diag)
 {
 	const Pack pack = node->attr.pack;
 	const int64_t heads = node->attr.heads, parts = pack == PACK_QKV ? 3 : 1;
-	if ((pack != PACK_NONE && pack != PACK_QKV) || node->nargs != (pack == PACK_QKV ? 1 : 2))
+	if ((pack != PACK_NONE && pack != PACK_QKV) || node->nargs < attention_parts(node))
 		return node_error(node, diag, "%d arguments, expected q and k, or qkv", node->nargs);
 	if (!expect_float(node, 0, diag) || !expect_rank(node, 0, 2, 2, diag))
 		return false;
@@ -298,5 +297,5 @@ bool infer_RECEIVED(const Node *node, Type results[RESULTS_MAX], Diag *diag)
 	if ((node->attr.has & A_scale) && !isfinite(node->attr.scale))
 		return node_error(node, diag, "scale is %g, expected a finite number", node->attr.scale);
 	results[0] = type_make(DT_F32, 2, q->dim[0], dim_number(heads));
-	return expect_selection(node, diag);
+	return expect_selection(node, diag) && expect_biases(node, hidden / heads, diag);
 }

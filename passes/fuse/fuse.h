@@ -47,6 +47,11 @@ typedef struct AttentionMatch {
 /* NULL when the softmax belongs to an attention, which is stored in the match. Otherwise the reason why it
  * does not match, or "" when it does not look like an attention at all. */
 const char *attention_match(const Graph *, const Node *softmax, AttentionMatch *);
+/* The attributes of the attention op, with pack=none. */
+Attrs attention_attrs(const AttentionMatch *);
+/* Appends the arguments of its score biases. False after an error. */
+bool attention_emit_biases(
+	Graph *, Node *before, const AttentionMatch *, Value **args, int32_t *nargs, Diag *);
 
 /* The `received` op that reads the same q and k as an attention (it sums the attention that each token
  * receives). Whoever changes q and k for the attention must change them for this op too. NULL: none. */

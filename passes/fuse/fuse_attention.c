@@ -221,11 +221,8 @@ static Value *bias_value(Graph *graph, Node *before, const ScoreBias *bias, doub
 	return graph_emit(graph, before, OP_MUL, args, 2, NULL, origin, diag);
 }
 
-/* The attention op in the place of the match. NULL after an error. */
-static Value *attention_emit(Graph *graph, const AttentionMatch *m, PassRun *run)
+Attrs attention_attrs(const AttentionMatch *m)
 {
-	Value *args[ARGS_MAX] = {m->q.rows, m->k.rows, m->v.rows};
-	int32_t nargs = 3;
 	Attrs attr = m->selects;
 	attr.has |= A_heads | A_pack | (m->scale != 1 ? A_scale : 0);
 	attr.heads = m->q.heads;
@@ -233,14 +230,33 @@ static Value *attention_emit(Graph *graph, const AttentionMatch *m, PassRun *run
 	attr.scale = m->scale;
 	attr.dots.count = m->nbiases;
 	for (int32_t i = 0; i < m->nbiases; i++) {
-		args[nargs] = bias_value(graph, m->result->node, &m->bias[i], m->factor[i], run->diag);
-		if (!args[nargs++])
-			return NULL;
-		if (score_bias_args(&m->bias[i]) == 2)
-			args[nargs++] = m->bias[i].places ? m->bias[i].places : m->bias[i].index;
 		attr.dots.at[i] = m->bias[i].axis;
 		attr.has |= m->bias[i].axis ? A_dots : 0;
 	}
+	return attr;
+}
+
+bool attention_emit_biases(
+	Graph *graph, Node *before, const AttentionMatch *m, Value **args, int32_t *nargs, Diag *diag)
+{
+	for (int32_t i = 0; i < m->nbiases; i++) {
+		args[*nargs] = bias_value(graph, before, &m->bias[i], m->factor[i], diag);
+		if (!args[(*nargs)++])
+			return false;
+		if (score_bias_args(&m->bias[i]) == 2)
+			args[(*nargs)++] = m->bias[i].places ? m->bias[i].places : m->bias[i].index;
+	}
+	return true;
+}
+
+/* The attention op in the place of the match. NULL after an error. */
+static Value *attention_emit(Graph *graph, const AttentionMatch *m, PassRun *run)
+{
+	Value *args[ARGS_MAX] = {m->q.rows, m->k.rows, m->v.rows};
+	int32_t nargs = 3;
+	const Attrs attr = attention_attrs(m);
+	if (!attention_emit_biases(graph, m->result->node, m, args, &nargs, run->diag))
+		return NULL;
 	return rewrite_value(graph, m->result, OP_ATTENTION, args, nargs, &attr, run);
 }
 
@@ -384,9 +400,12 @@ static Node *stack_arguments(
 	attr.pack = from ? PACK_KV : PACK_QKV;
 	Node *received = received_of(graph, attention);
 	if (received) { /* only of all three: match_stack */
+		Value *args_of[ARGS_MAX] = {stacked};
 		Attrs own = received->attr;
 		own.pack = PACK_QKV;
-		if (!rewrite_value(graph, received->results[0], OP_RECEIVED, &stacked, 1, &own, run))
+		for (int32_t i = 2; i < received->nargs; i++) /* score biases */
+			args_of[i - 1] = received->args[i];
+		if (!rewrite_value(graph, received->results[0], OP_RECEIVED, args_of, received->nargs - 1, &own, run))
 			return NULL;
 		rewrite_erase(graph, received);
 	}

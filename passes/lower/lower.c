@@ -144,7 +144,7 @@ static uint32_t node_variant(const Node *node)
 {
 	if (node->op == OP_ATTENTION && attention_has_dots(node, 0))
 		return KERNEL_RELATIVE;
-	if (node->op == OP_ATTENTION && node->nargs > attention_parts(node))
+	if ((node->op == OP_ATTENTION || node->op == OP_RECEIVED) && node->nargs > attention_parts(node))
 		return KERNEL_BIASED;
 	const bool can_select = node->op == OP_ATTENTION || node->op == OP_SOFTMAX;
 	if (can_select && (node->attr.has & A_SELECT))

@@ -23,11 +23,13 @@
  * a word (all but the vocabulary's continuing pieces) stay. Span extraction and fill-mask may need any token,
  * so nothing can be dropped there.
  *
- * Values that several later layers read, such as rows added in each, lose the same rows. A bias
- * f32[heads,S,S] is refused: it has tokens on two axes, and gather picks rows.
+ * Values that several later layers read, such as rows added in each, lose the same rows. A bias by distance
+ * keeps the distances in the whole text: by_distance gets the positions of the remaining tokens. Any other
+ * bias f32[heads,S,S] is refused: it has tokens on two axes, and gather picks rows.
  *
  * layer=2,4 keep=0.7,0.5 thins twice. Each share is of the tokens that are left at that layer. */
 #include "layers.h"
+#include "ir/attention.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -169,17 +171,14 @@ static Value *thin_layer(
 	Graph *graph, const Layer *layer, const Thinning *thinning, Value **must, PassRun *run)
 {
 	const char *origin = origin_in_layer(graph, layer->number, PART_TOKENS);
-	Attrs attr = layer->heads.selects;
-	attr.has |= A_heads | A_pack | (layer->heads.scale != 1 ? A_scale : 0);
-	attr.heads = layer->heads.q.heads;
-	attr.pack = PACK_NONE;
-	attr.scale = layer->heads.scale;
+	const Attrs attr = attention_attrs(&layer->heads);
 	Node *out = layer->attention.out, *sum = layer->attention.sum;
 	const int around = sum->args[0] == out->results[0] ? 1 : 0;
-	Value *thin_args[2] = {
-		graph_emit(graph, out, OP_RECEIVED, (Value *[]){layer->heads.q.rows, layer->heads.k.rows}, 2, &attr,
-			origin, run->diag),
-		*must};
+	Value *read[ARGS_MAX] = {layer->heads.q.rows, layer->heads.k.rows};
+	int32_t nread = 2;
+	if (!attention_emit_biases(graph, out, &layer->heads, read, &nread, run->diag))
+		return NULL;
+	Value *thin_args[2] = {graph_emit(graph, out, OP_RECEIVED, read, nread, &attr, origin, run->diag), *must};
 	if (!thin_args[0])
 		return NULL;
 	const int nargs = *must ? 2 : 1;
@@ -199,20 +198,58 @@ static Value *thin_layer(
 	return places;
 }
 
-/* The rows of `whole` that are left, made where both exist. NULL and messages on error. */
-static Value *gather_rest(Graph *graph, const Layer *layer, Value *whole, Value *places, PassRun *run)
+/* ---- distances ------------------------------------------------------------------------------- */
+
+/* Whether token i has position i in the bias by distance. */
+static bool counts_tokens(const Node *by_distance)
 {
-	if (!type_is_rows(&whole->type) || whole->type.rank != 2) {
+	const Value *rows = by_distance->args[1];
+	return rows->type.dtype != DT_I32 || places_are_plain(rows);
+}
+
+/* Gives the biases inside later layers the positions of the tokens that are left. */
+static void place_distances(Graph *graph, const Layers *layers, const Layer *layer, Value *places)
+{
+	for (Node *node = graph->first; node; node = node->next) {
+		const Layer *own = layers_number(layers, node_layer(node));
+		if (node->op == OP_BY_DISTANCE && own && own > layer && counts_tokens(node))
+			node->args[1] = places;
+	}
+}
+
+/* The rows of `whole` that are left, or the bias by distance for them, made where both exist. NULL and
+ * messages on error. */
+static Value *make_rest(Graph *graph, const Layer *layer, Value *whole, Value *places, PassRun *run)
+{
+	const bool distances = value_is(whole, OP_BY_DISTANCE) && counts_tokens(whole->node);
+	if (!distances && (!type_is_rows(&whole->type) || whole->type.rank != 2)) {
 		diag_error(run->diag, EXIT_UNSUPPORTED, 0,
 			"prune-tokens: an op after the attention of layer %d reads %s, %s, from which dropped tokens "
-			"cannot "
-			"be removed, because it does not have one row per token",
+			"cannot be removed, because it does not have one row per token",
 			layer->number, value_print(whole, (char[264]){0}), type_print(&whole->type, (char[128]){0}));
 		return NULL;
 	}
 	Node *before = comes_after(whole, places->node) ? whole->node : places->node;
-	return graph_emit(
-		graph, before->next, OP_GATHER, (Value *[]){whole, places}, 2, NULL, places->node->origin, run->diag);
+	Value *args[2] = {distances ? whole->node->args[0] : whole, places};
+	return graph_emit(graph, before->next, distances ? OP_BY_DISTANCE : OP_GATHER, args, 2, NULL,
+		places->node->origin, run->diag);
+}
+
+static bool check_biases(const Layers *layers, const Thinnings *all, PassRun *run)
+{
+	for (const Layer *layer = all->at[0].layer; layer < layers->at + layers->count; layer++)
+		for (int32_t i = 0; i < layer->heads.nbiases; i++) {
+			const ScoreBias *bias = &layer->heads.bias[i];
+			if (bias->axis || (bias->is_table && all->count > 1))
+				return diag_error(run->diag, EXIT_UNSUPPORTED, layer->softmax->line,
+					bias->axis ? "prune-tokens: the scores of layer %d have products by distance (%s), and "
+								 "the distances of the tokens that are left would change; leave prune-tokens "
+								 "out"
+							   : "prune-tokens: layer %d adds a bias by distance to its scores (%s); with "
+								 "such biases tokens can be dropped in one layer only",
+					layer->number, value_print(bias->value, (char[264]){0}));
+		}
+	return true;
 }
 
 /* Ops after the attention of a thinned layer read only the remaining rows of values that have a row for every
@@ -229,11 +266,11 @@ static bool thin_rest(Graph *graph, const Layer *layer, Value *places, PassRun *
 			reads |= node->args[i]->id < values && behind[node->args[i]->id];
 		for (int32_t i = 0; i < node->nargs && reads && good; i++) {
 			Value *whole = node->args[i];
-			const bool gathered = value_is(whole, OP_GATHER) && whole->node->args[1] == places;
+			const bool gathered = whole->node && whole->node->nargs == 2 && whole->node->args[1] == places;
 			if (behind[whole->id] || gathered || type_is_number(&whole->type))
 				continue;
 			if (!rest[whole->id])
-				rest[whole->id] = gather_rest(graph, layer, whole, places, run);
+				rest[whole->id] = make_rest(graph, layer, whole, places, run);
 			node->args[i] = rest[whole->id];
 			good = node->args[i] != NULL;
 		}
@@ -301,7 +338,7 @@ bool pass_prune_tokens(Graph *graph, PassRun *run)
 			"prune-tokens: give layer= (where tokens are dropped) and keep= (how many stay), as in "
 			"prune-tokens{layer=2 keep=0.5}");
 	if (!layers_find_blocks(graph, "prune-tokens", &layers, run) || !read_thinnings(&all, graph, &layers, run)
-		|| !find_needed(graph, &must, run))
+		|| !check_biases(&layers, &all, run) || !find_needed(graph, &must, run))
 		return false;
 	for (int32_t i = 0; i < all.count; i++) {
 		const Thinning *thinning = &all.at[i];
@@ -310,13 +347,10 @@ bool pass_prune_tokens(Graph *graph, PassRun *run)
 			return diag_error(run->diag, EXIT_UNSUPPORTED, 0,
 				"prune-tokens: layer %d has no attention, which decides on the tokens to drop",
 				layer->number);
-		if (layer->heads.nbiases)
-			return diag_error(run->diag, EXIT_UNSUPPORTED, layer->softmax->line,
-				"prune-tokens: layer %d adds a bias to its scores (%s), but the attention that tokens "
-				"receive is computed without biases; leave prune-tokens out",
-				layer->number, value_print(layer->heads.bias[0].value, (char[264]){0}));
-		if (!(places[i] = thin_layer(graph, layer, thinning, &must, run))
-			|| !thin_rest(graph, layer, places[i], run) || !retype(graph, run))
+		if (!(places[i] = thin_layer(graph, layer, thinning, &must, run)))
+			return false;
+		place_distances(graph, &layers, layer, places[i]);
+		if (!thin_rest(graph, layer, places[i], run) || !retype(graph, run))
 			return false;
 		run->changes++;
 	}

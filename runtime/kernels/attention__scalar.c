@@ -15,6 +15,7 @@
  * attention_relative adds products by distance as well (relative__scalar.h).
  *
  * received sums the same softmax over the queries, out[keys][heads]: the attention that each key receives.
+ * received_biased adds score biases, with scratch as attention_biased.
  *
  * A text without tokens gives zeros. The softmax uses all scores of a query at once. Texts are short (2 KB of
  * scores per query for 512 tokens), so the running maximum of "flash" attention would gain nothing. Each
@@ -98,19 +99,29 @@ RT_INLINE void attention_f32__scalar(float *out, const float *q, const float *k,
 		scale, INT32_MAX, 0, scratch);
 }
 
-RT_INLINE void received_f32__scalar(float *out, const float *q, const float *k, int tokens, int heads, int d,
-	int q_stride, int k_stride, int h0, int h1, float scale, int keep, float threshold, void *scratch)
+RT_INLINE void received_biased_f32__scalar(float *out, const float *q, const float *k, int tokens, int heads,
+	int d, int q_stride, int k_stride, int h0, int h1, float scale, int keep, float threshold,
+	const RtBias *bias, int nbias, void *scratch)
 {
 	float *score = scratch;
 	for (int h = h0; h < h1; h++) {
 		const size_t column = (size_t)h * (size_t)d;
+		const BiasHead biases = bias_head(score + tokens, bias, nbias, h, tokens, 0);
 		for (int t = 0; t < tokens; t++)
 			out[(size_t)t * (size_t)heads + (size_t)h] = 0;
 		for (int i = 0; i < tokens; i++) {
 			const float factor = attention_scalar_weights(score, q + (size_t)i * (size_t)q_stride + column,
-				k + column, tokens, d, k_stride, scale, keep, threshold, NULL, NULL, 0, h, i);
+				k + column, tokens, d, k_stride, scale, keep, threshold, nbias ? &biases : NULL, NULL, 0, h,
+				i);
 			for (int t = 0; t < tokens; t++)
 				out[(size_t)t * (size_t)heads + (size_t)h] += score[t] * factor;
 		}
 	}
+}
+
+RT_INLINE void received_f32__scalar(float *out, const float *q, const float *k, int tokens, int heads, int d,
+	int q_stride, int k_stride, int h0, int h1, float scale, int keep, float threshold, void *scratch)
+{
+	received_biased_f32__scalar(
+		out, q, k, tokens, heads, d, q_stride, k_stride, h0, h1, scale, keep, threshold, NULL, 0, scratch);
 }

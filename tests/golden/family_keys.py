@@ -191,12 +191,6 @@ def modernbert_settle(config):
     config.layer_types = (config.layer_types * config.num_hidden_layers)[: config.num_hidden_layers]
 
 
-def modernbert_refuses(config):
-    """Windows behind the layer that drops tokens, which is layer 1."""
-    local = "sliding_attention" in config.layer_types[1:]
-    return ["prune-tokens"] * local
-
-
 def xlnet_keys(r, keys):
     """Heads of an even size; distances that count, seldom fewer than the texts have; any kind of summary."""
     return {

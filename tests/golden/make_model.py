@@ -136,7 +136,6 @@ FAMILIES = {
         starts_behind_padding=True,
         padding=lambda config: 1,
         tokenizer=write_mpnet,
-        refuses=lambda config: ["prune-tokens"],
         idle=lambda name, c: not c.tie_word_embeddings and name == "lm_head.bias",
     ),
     "albert": Family(
@@ -236,7 +235,6 @@ FAMILIES = {
         settle=modernbert_settle,
         has_positions=False,
         tokenizer=lambda directory, size, seed: write_byte_level(directory, size, seed, older=False),
-        refuses=modernbert_refuses,
         names={"hidden_act": "hidden_activation", "layer_norm_eps": "norm_eps", "type_vocab_size": None},
         # a LayerNorm follows, or the scaling of embeddings to length 1
         idle=lambda name, c: name.endswith("tok_embeddings.weight") or name == "final_norm.weight",

@@ -10,6 +10,8 @@ typedef void AttentionRelativeFn(float *, const float *, const float *, const fl
 	int, int, int, int, int, float, int, float, const RtBias *, int, const RtRelative *, int, void *);
 typedef void ReceivedFn(
 	float *, const float *, const float *, int, int, int, int, int, int, int, float, int, float, void *);
+typedef void ReceivedBiasedFn(float *, const float *, const float *, int, int, int, int, int, int, int, float,
+	int, float, const RtBias *, int, void *);
 
 /* Of the scores of all these checks. */
 static const float SELECT_SCALE = 0.25f;
@@ -250,18 +252,27 @@ static void check_attention_select(void)
 	check_select_size(3, 0, 8, 1, 0); /* a text without tokens */
 }
 
+static void received_run(const Row *row, const SelectCase *c, float *out, int from, int to, void *scratch)
+{
+	const int d = c->d, H = c->heads * d, stride = 3 * H;
+	const float *q = c->qkv, *k = q + H;
+	if (row->variant == KERNEL_BIASED)
+		((ReceivedBiasedFn *)row->fn)(out, q, k, c->keys, c->heads, d, stride, stride, from, to, SELECT_SCALE,
+			c->keep, c->threshold, c->bias, c->nbias, scratch);
+	else
+		((ReceivedFn *)row->fn)(out, q, k, c->keys, c->heads, d, stride, stride, from, to, SELECT_SCALE,
+			c->keep, c->threshold, scratch);
+}
+
 static void check_received_row(const Row *row, const char *what, const SelectCase *c, const double *want)
 {
-	const int n = c->keys, heads = c->heads, H = heads * c->d, stride = 3 * H, count = n * heads;
+	const int n = c->keys, heads = c->heads, count = n * heads;
 	const size_t bytes = attention_bytes(row, n, c->d);
 	float *out = fresh((size_t)count + 1), *again = fresh((size_t)count + 1);
 	unsigned char *scratch = guarded_scratch(bytes);
-	ReceivedFn *fn = (ReceivedFn *)row->fn;
-	fn(out, c->qkv, c->qkv + H, n, heads, c->d, stride, stride, 0, heads, SELECT_SCALE, c->keep, c->threshold,
-		scratch);
+	received_run(row, c, out, 0, heads, scratch);
 	for (int h = heads - 1; h >= 0; h--)
-		fn(again, c->qkv, c->qkv + H, n, heads, c->d, stride, stride, h, h + 1, SELECT_SCALE, c->keep,
-			c->threshold, scratch);
+		received_run(row, c, again, h, h + 1, scratch);
 	check_heads(row, what, out, again, count);
 	guarded_check(row, scratch, bytes);
 	bool clear = true;
@@ -273,9 +284,13 @@ static void check_received_row(const Row *row, const char *what, const SelectCas
 	free(again);
 }
 
-static void check_received_size(int tokens, int heads, int d, int keep, float threshold)
+/* biased: the rows with score biases, on two of them. */
+static void check_received_size(int tokens, int heads, int d, int keep, float threshold, bool biased)
 {
 	char what[100];
+	enum { REACH = 3, WIDTH = 2 * REACH + 1 };
+	float *tables = whole_floats((size_t)(2 * heads * WIDTH), 5);
+	const RtBias bias[] = {{tables, WIDTH, 0, NULL, REACH}, {tables + heads * WIDTH, WIDTH, 0, NULL, REACH}};
 	const size_t count = (size_t)(tokens * heads);
 	double *want = need(count * sizeof *want);
 	SelectCase c = {.queries = tokens,
@@ -284,6 +299,8 @@ static void check_received_size(int tokens, int heads, int d, int keep, float th
 		.d = d,
 		.keep = keep,
 		.threshold = threshold,
+		.bias = bias,
+		.nbias = biased ? 2 : 0,
 		.qkv = whole_floats((size_t)tokens * (size_t)(3 * heads * d) + 1, 2),
 		.clear = need(count * sizeof *c.clear)};
 	memset(want, 0, count * sizeof *want);
@@ -292,10 +309,11 @@ static void check_received_size(int tokens, int heads, int d, int keep, float th
 	snprintf(what, sizeof what, "tokens=%d heads=%d d=%d keep=%d threshold=%g", tokens, heads, d, keep,
 		(double)threshold);
 	for (const Row *row = rows; row < rows + nrows; row++)
-		if (row->op == OP_RECEIVED)
+		if (row_is(row, OP_RECEIVED, biased ? KERNEL_BIASED : 0))
 			check_received_row(row, what, &c, want);
 	select_free(&c);
 	free(want);
+	free(tables);
 }
 
 static void check_received(void)
@@ -303,9 +321,10 @@ static void check_received(void)
 	const int lengths[] = {0, 1, 2, 3, 4, 5, 15, 16, 17, 31, 32, 33, 65, 128}, widths[] = {1, 8, 15, 32, 33};
 	for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++)
 		for (size_t j = 0; j < sizeof widths / sizeof *widths; j++) {
-			check_received_size(lengths[i], 1 + (int)(j % 3), widths[j], INT32_MAX, 0);
-			check_received_size(lengths[i], 2, widths[j], 3, 0);
-			check_received_size(lengths[i], 1, widths[j], INT32_MAX, 0.1f);
+			check_received_size(lengths[i], 1 + (int)(j % 3), widths[j], INT32_MAX, 0, false);
+			check_received_size(lengths[i], 2, widths[j], 3, 0, false);
+			check_received_size(lengths[i], 1, widths[j], INT32_MAX, 0.1f, false);
+			check_received_size(lengths[i], 2, widths[j], j % 2 ? 3 : INT32_MAX, 0, true);
 		}
 }
 

@@ -34,4 +34,11 @@ awk 'BEGIN {
 for more in "--batch 16" "--threads 2" "--threads 3 --batch 5"; do
 	./prog --ids $more <ids | cmp -s - alone || fail "$more changes the bytes"
 done
+# behind prune-tokens, with the positions of the tokens that are left
+"$BERTC" opt "$SOURCE/tests/passes/prune-tokens/distances.bir" '--passes=prune-tokens{layer=0 keep=0.5}' \
+	-o thinned.bir || fail "prune-tokens"
+for how in --passes=O0 "--passes=O2 --cpu=x86-64" "--passes=O2"; do
+	"$BERTC" verify thinned.bir $how --max-tokens=30 --tokens=30 --max-abs 1e-5 >said 2>&1 ||
+		{ cat said; fail "thinned $how"; }
+done
 echo "score biases are correct"
