@@ -1,5 +1,5 @@
 /* early_exit.c: `early-exit{layers=1,2,3 data=train.tsv held=dev.tsv max-drop=0.5}` lets a text end after a
- * layer when the layer's own head is sure.
+ * layer when the layer's own head is certain.
  *
  *   %h1 = layer.0(%h0)                         %h1 = layer.0(%h0)
  *                                              %r = pool %h1 {mode=mean}
@@ -9,25 +9,25 @@
  *   return logits=%l                           return logits=%l, layers=%two
  *
  * A text ends when the entropy of the softmax of the layer's head, in nats, is below the run-time option
- * exit_entropy. This is the rule of DeeBERT (Xin, Tang, Lee, Yu, Lin, ACL 2020, section 3.2). PABEE uses
- * patience, and FastBERT the entropy relative to its maximum. With exit_entropy=0 no text ends early. The
- * encoder does not change; only heads are added, as in DeeBERT's second stage of training. target=logits is
- * FastBERT's target.
+ * exit_entropy. This is the rule of DeeBERT (Xin, Tang, Lee, Yu, Lin, ACL 2020, section 3.2). PABEE waits
+ * until several layers give the same answer. FastBERT divides the entropy by its maximum. With exit_entropy=0
+ * no text ends early. The encoder does not change; only heads are added, as in DeeBERT's second stage of
+ * training. target=logits is FastBERT's target.
  *
  *   layers=      after which layers; default: all but the last
  *   from=        checkpoint: encoder.highway.N.pooler.dense and .classifier, as DeeBERT's code names
- *                them; fit: logistic regression (logistic.c) on the layer's pooled rows. Not given:
- *                checkpoint where it has such tensors, else fit
- *   pool=        mean (default) or first, for fit: in encoders that learned sentence embeddings [CLS]
- *                says nothing before the last layers
+ *                them; fit: logistic regression (logistic.c) on the layer's pooled rows. Default:
+ *                checkpoint if it has such tensors, else fit
+ *   pool=        for fit: mean (default) or first. In encoders that learned sentence embeddings, [CLS]
+ *                carries no information before the last layers
  *   target=      logits (default): the model's own probabilities; labels: those of the data
  *   data=,limit= texts to fit on, at most this many (10000); their labels are read only for target=labels
  *                and for a threshold
- *   held=        labelled texts that choose the default of exit_entropy. Not given: every fifth of data,
- *                which then is not fitted on
- *   max-drop=    points of accuracy that it may cost there (0.5): the largest threshold up to which none
- *                costs more
- *   entropy=     this default instead, chosen by hand
+ *   held=        labelled texts that choose the threshold, the default of exit_entropy. Default: every
+ *                fifth text of data=, on which the heads are then not fitted
+ *   max-drop=    largest loss of accuracy on held=, in points (0.5). The chosen threshold is the largest
+ *                one up to which no threshold loses more
+ *   entropy=     the threshold itself, instead of a choice on held=
  *   l2=          penalty of the fit (0.001)
  *
  * After prune-tokens, an exit's head pools the remaining tokens and is fitted on them.

@@ -11,13 +11,13 @@
  * Ties: the earlier key stays. The softmax is over the kept keys: their probabilities sum to one again, so
  * fuse may still fold the biases of k and v.
  *
- * layers=0,2-5 names the layers, layers=all (the default) takes all layers, and layers=auto takes the layers
- * where it does not hurt:
+ * layers=0,2-5 names the layers, and layers=all (the default) takes all layers. layers=auto takes the layers
+ * where the selection does no harm:
  *
- *   by=accuracy    the score on labelled data is not lower, of each layer alone and then of all together:
- *                  as long as it is, the layer leaves that alone had the highest loss
- *   by=cosine      on any texts: the layer's output has a mean cosine of at least `cosine` (0.999) with
- *                  what it was, over all tokens
+ *   by=accuracy    takes the layers that, changed alone, do not lower the score on labelled data. While all
+ *                  of these together lower it, the layer with the highest loss alone is left out
+ *   by=cosine      takes the layers whose outputs with and without the selection have a mean cosine of at
+ *                  least `cosine` (0.999), over all tokens of any texts
  *
  * The scores are computed as before. A selection can only save work after them (docs/performance.md). */
 #include "prune.h"
