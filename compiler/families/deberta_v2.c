@@ -194,7 +194,7 @@ static bool read(ModelDesc *desc, const json_t *config, const char *path, Diag *
 }
 
 static const FamilyRefusal refused[] = {
-	{"conv_kernel_size", "0", "the convolution behind the first layer is not supported"},
+	{"conv_kernel_size", "0", "the convolution after the first layer is not supported"},
 	{NULL, NULL, NULL},
 };
 

@@ -316,7 +316,7 @@ static void settle_limit(HfReader *r)
 	desc->max_tokens_rule = mem_printf(desc->mem, "%s of config.json", size_name(desc, SIZE_POSITIONS));
 	if (desc->family->size[SIZE_POSITIONS].key)
 		return;
-	desc->max_tokens_rule = "the usual length: no file gives a limit";
+	desc->max_tokens_rule = "the usual limit, because no file gives one";
 	if (r->options->max_tokens <= 0)
 		diag_note(r->diag, 0, "%s reads texts of any length; the program reads %d tokens (--max-tokens)",
 			desc->family->model_type, desc->max_tokens);
