@@ -128,14 +128,16 @@ static bool add_tables(Body *b, int32_t pairs)
 	return true;
 }
 
-/* The size of a head, the columns of the angles, and the number of rotated heads. */
+/* The size of a head, the columns of the angles, the number of rotated heads, and the distance of a pair. */
 static const char *rotary_sizes(Body *b)
 {
 	const Attrs *attr = &b->node->attr;
 	const Type *x = &b->node->args[0]->type, *angles = &b->node->args[1]->type;
-	return mem_printf(b->e->mem, ", %lld, %lld, %lld", (long long)(x->dim[x->rank - 1].plus / attr->heads),
-		(long long)angles->dim[angles->rank - 1].plus,
-		(long long)(attr->has & A_end ? attr->end : attr->heads));
+	const long long columns = (long long)angles->dim[angles->rank - 1].plus;
+	return mem_printf(b->e->mem, ", %lld, %lld, %lld, %lld",
+		(long long)(x->dim[x->rank - 1].plus / attr->heads), columns,
+		(long long)(attr->has & A_end ? attr->end : attr->heads),
+		attr->has & A_apart ? (long long)attr->apart : columns / 2);
 }
 
 bool body_rows(Body *b)

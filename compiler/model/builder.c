@@ -431,7 +431,7 @@ static Value *build_transpose(Builder *b, Value *x, int p0, int p1, int p2, cons
 /* The heads of x[S,H], turned by the angles of the layer. */
 static Value *build_rotary(Builder *b, Value *x, const char *origin)
 {
-	const Attrs attr = {.has = A_heads, .heads = b->desc->heads};
+	const Attrs attr = {.has = A_heads | (b->neighbours ? A_apart : 0), .heads = b->desc->heads, .apart = 1};
 	return build_op(b, OP_ROTARY, (Value *[]){x, b->angles}, 2, &attr, origin);
 }
 
@@ -451,6 +451,8 @@ Value *build_attention(Builder *b, Value *q, Value *k, Value *v, const char *ori
 		q = build_rotary(b, q, origin);
 		k = build_rotary(b, k, origin);
 	}
+	if (b->turns_values)
+		v = build_rotary(b, v, origin);
 	Value *const rows[] = {q, k};
 	Attrs split = {.has = A_shape, .shape = {3, {dim_symbol(1), dim_number(heads), dim_number(d)}}};
 	Attrs join = {.has = A_shape, .shape = {2, {dim_symbol(1), dim_number(hidden)}}};

@@ -19,6 +19,8 @@ typedef struct Builder {
 	Value *hidden;           /* the last hidden state */
 	Value *pooled;           /* the pooler's output; made at most once */
 	Value *angles;           /* rotary positions of the current layer's queries and keys; NULL: none */
+	bool neighbours;         /* they turn neighbouring columns together */
+	bool turns_values;       /* they turn values, too */
 	Value *score_table;      /* makes the score biases of each layer, [heads,2R+1] by distance; NULL: none */
 	Value *score_bias;       /* added to the scores of the current layer's attention; NULL: none */
 	Value *distances, *rows; /* rows [D,H], and those for distances, i32[2R+1]: layers make `dots` of them */
@@ -99,7 +101,8 @@ Value *build_scale(Builder *, Value *x, const char *stem, const char *origin);
 /* table[ids] */
 Value *build_embed(Builder *, Value *table, Value *ids, const char *origin);
 /* softmax((q k^T + products by distance with b->dots) / sqrt(b->score_parts d) + b->score_bias) v over
- * desc->heads heads; q, k, v: f32[S,W], W as wide as they are. q and k are turned by b->angles. */
+ * desc->heads heads; q, k, v: f32[S,W], W as wide as they are. q, k
+ * and, if b->turns_values, v are turned by b->angles. */
 Value *build_attention(Builder *, Value *q, Value *k, Value *v, const char *origin);
 
 /* qat.c: stores the scales of a linear and of its input, from a checkpoint of quantisation-aware training, as

@@ -138,14 +138,15 @@ bool eval_RMSNORM(const Node *node, const EvalArray *const *args, EvalArray *res
 	return true;
 }
 
-/* Rotates the pairs (x[i], x[i + half]) by the angles with these cosines and sines. */
-static void rotate_head(double *x, const EvalArray *angles, int64_t row, int64_t half)
+/* Rotates pairs by the angles with these cosines and sines: (x[i], x[i + half]), or neighbours. */
+static void rotate_head(double *x, const EvalArray *angles, int64_t row, int64_t half, bool neighbours)
 {
 	for (int64_t i = 0; i < half; i++) {
 		const double cosine = eval_at(angles, row + i), sine = eval_at(angles, row + half + i);
-		const double a = x[i], b = x[i + half];
-		x[i] = a * cosine - b * sine;
-		x[i + half] = b * cosine + a * sine;
+		double *first = x + (neighbours ? 2 * i : i), *second = first + (neighbours ? 1 : half);
+		const double a = *first, b = *second;
+		*first = a * cosine - b * sine;
+		*second = b * cosine + a * sine;
 	}
 }
 
@@ -157,7 +158,7 @@ bool eval_ROTARY(const Node *node, const EvalArray *const *args, EvalArray *resu
 				  end = node->attr.has & A_end ? node->attr.end : node->attr.heads;
 	for (int64_t at = 0, row = 0; at < results[0].count; at += width, row += angles)
 		for (int64_t head = 0; head < end; head++)
-			rotate_head(results[0].v + at + head * size, args[1], row, angles / 2);
+			rotate_head(results[0].v + at + head * size, args[1], row, angles / 2, node->attr.has & A_apart);
 	return true;
 }
 

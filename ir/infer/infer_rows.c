@@ -164,6 +164,8 @@ bool infer_ROTARY(const Node *node, Type results[RESULTS_MAX], Diag *diag)
 		return node_error(node, diag, "heads is %lld, expected a divisor of %lld columns", heads, width);
 	if (end < 1 || end > heads)
 		return node_error(node, diag, "end is %lld, expected 1 to %lld heads", end, heads);
+	if ((node->attr.has & A_apart) && node->attr.apart != 1)
+		return node_error(node, diag, "apart is %lld, expected 1", (long long)node->attr.apart);
 	return (angles % 2 == 0 && angles <= width / heads)
 		|| node_error(node, diag, "%s is %s, expected an even number of columns up to the %lld of a head",
 			ARG_TEXT(1), width / heads);

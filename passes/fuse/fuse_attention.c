@@ -338,8 +338,9 @@ static bool rotate_alike(const Graph *graph, const Node *attention, int32_t from
 	const Node *q = rotary_of(graph, attention, from), *k = rotary_of(graph, attention, 1);
 	if (!q && !k)
 		return true;
-	return q && k && q->args[1] == k->args[1] && q->attr.heads == attention->attr.heads
-		&& k->attr.heads == attention->attr.heads && !((q->attr.has | k->attr.has) & A_end);
+	return q && k && q->args[1] == k->args[1] && !((q->attr.has ^ k->attr.has) & A_apart)
+		&& q->attr.heads == attention->attr.heads && k->attr.heads == attention->attr.heads
+		&& !((q->attr.has | k->attr.has) & A_end);
 }
 
 /* Finds the linears that compute attention's arguments from..2. NULL when they can be joined, else the reason
@@ -372,7 +373,8 @@ static Value *stack_rotary(Graph *graph, Node *attention, int32_t from, Value *s
 	if (!rotary)
 		return stacked;
 	const int32_t parts = 3 - from;
-	const Attrs attr = {.has = A_heads | A_end,
+	const Attrs attr = {.has = A_heads | A_end | (rotary->attr.has & A_apart),
+		.apart = rotary->attr.apart,
 		.heads = parts * attention->attr.heads,
 		.end = (parts - 1) * attention->attr.heads};
 	Value *args[] = {stacked, rotary->args[1]};

@@ -46,7 +46,7 @@ static const char *find_attention(const Graph *graph, Layer *layer, const Node *
 		return *why ? why : "there is a softmax, but not the other ops of attention";
 	layer->q = constant_linear(unrotated(layer->heads.q.rows));
 	layer->k = constant_linear(unrotated(layer->heads.k.rows));
-	layer->v = constant_linear(layer->heads.v.rows);
+	layer->v = constant_linear(unrotated(layer->heads.v.rows));
 	if (!layer->q || !layer->k || !layer->v || layer->q == layer->k || layer->q == layer->v
 		|| layer->k == layer->v)
 		return "q, k and v are not three separate linears with constant weights";

@@ -143,13 +143,15 @@ static bool set_heads(Graph *graph, const Group *group, PassRun *run)
 		if (node->op != OP_RESHAPE && node->op != OP_ROTARY)
 			continue;
 		const Value *from = without_factor(node->args[0]);
-		if (node->op == OP_ROTARY && (from == layer->q->results[0] || from == layer->k->results[0]))
+		const bool of_head = from == layer->q->results[0] || from == layer->k->results[0]
+			|| from == layer->v->results[0];
+		if (node->op == OP_ROTARY && of_head)
 			node->attr.heads = heads;
 		if (node->op == OP_ROTARY)
 			continue;
 		if (node->results[0] == layer->heads.result)
 			node->attr.shape.at[1] = dim_number(heads * layer->heads.q.size);
-		else if (from == layer->q->results[0] || from == layer->k->results[0] || from == layer->v->results[0])
+		else if (of_head)
 			node->attr.shape.at[1] = dim_number(heads);
 	}
 	return set_biases(graph, group, run);

@@ -161,6 +161,16 @@ def rotary_keys(r, keys):
     return {"hidden_size": keys["num_attention_heads"] * r.choice(sizes), "rope_parameters": rope}
 
 
+def roformer_keys(r, keys):
+    """Heads of an even size; tables narrower or wider than the layers; values that turn, too."""
+    hidden = keys["num_attention_heads"] * r.choice([2, 6, 10, 16, 34, 64])
+    return {
+        "hidden_size": hidden,
+        "embedding_size": r.choice([33, 45, hidden]),
+        "rotary_value": r.random() < 0.5,
+    }
+
+
 def eurobert_keys(r, keys):
     """Heads that share keys and values; any kind of pooling."""
     shared = [n for n in range(1, keys["num_attention_heads"] + 1) if keys["num_attention_heads"] % n == 0]

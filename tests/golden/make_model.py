@@ -42,6 +42,7 @@ class Family:
     pair: tuple = ()  # of ForPreTraining's second head: name of the output, key of transformers, labels
     unread: tuple = ()  # ends of the names of parameters that bertc does not read
     idle: object = lambda name, config: False  # parameters by which no output changes
+    computed: tuple = ()  # tensors that transformers computes where a checkpoint does not hold them
     refuses: object = lambda config: ()  # passes that are refused on every kind of model
     settle: object = lambda config: None  # makes keys fit again after some were set
     gain: object = lambda name, config: 1  # factor on a parameter of random models
@@ -200,6 +201,13 @@ FAMILIES = {
         # the embedding is scaled to length 1
         idle=lambda name, c: name == "cls.predictions.bias" and not c.tie_word_embeddings,
     ),
+    "roformer": Family(
+        "RoFormer",
+        classifies_pooled=False,
+        computed=("encoder.embed_positions.weight",),
+        keys=roformer_keys,
+        idle=lambda name, c: not c.tie_word_embeddings and name == "cls.predictions.bias",
+    ),
     "nomic_bert": Family(
         "NomicBert",
         without=("qa",),
@@ -251,7 +259,7 @@ TESTED = ["bert", "distilbert", "roberta", "electra", "albert", "modernbert", "m
 TESTED += ["mobilebert", "xlnet", "deberta-v2"]
 # Those that are made of parts of others: test_golden.py builds a model of each; all tests with FULL.
 RENAMED = ["xlm-roberta", "camembert", "ernie", "megatron-bert", "nomic_bert"]
-RENAMED += ["jina_embeddings_v3", "eurobert"]
+RENAMED += ["jina_embeddings_v3", "eurobert", "roformer"]
 if os.environ.get("FULL"):
     TESTED += RENAMED
 

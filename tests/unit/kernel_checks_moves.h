@@ -153,33 +153,39 @@ static void check_rmsnorm(void)
 }
 
 /* Column i of a rotated row. */
-static double rotary_exact(const float *row, const float *angles, int i, int d, int r, int heads)
+static double rotary_exact(
+	const float *row, const float *angles, int i, int d, int r, int heads, bool neighbours)
 {
-	const int at = i % d, half = r / 2, pair = at % (half ? half : 1);
+	const int at = i % d, half = r / 2, wrapped = at % (half ? half : 1),
+			  pair = neighbours ? at / 2 : wrapped;
 	if (i / d >= heads || at >= r)
 		return (double)row[i];
 	const double cosine = (double)angles[pair], sine = (double)angles[half + pair];
-	return at < half ? (double)row[i] * cosine - (double)row[i + half] * sine
-					 : (double)row[i] * cosine + (double)row[i - half] * sine;
+	const int apart = neighbours ? 1 : half;
+	const bool first = neighbours ? at % 2 == 0 : at < half;
+	return first ? (double)row[i] * cosine - (double)row[i + apart] * sine
+				 : (double)row[i] * cosine + (double)row[i - apart] * sine;
 }
 
 static void check_rotary(void)
 {
 	enum { ROWS = 3, H = 24 };
 	static const int forms[][3] = {{8, 8, 3}, {8, 8, 2}, {8, 6, 3}, {12, 2, 1}, {24, 24, 1}};
-	for (size_t f = 0; f < sizeof forms / sizeof *forms; f++) {
-		const int d = forms[f][0], r = forms[f][1], heads = forms[f][2];
+	for (size_t f = 0; f < 2 * sizeof forms / sizeof *forms; f++) {
+		const bool neighbours = f % 2;
+		const int d = forms[f / 2][0], r = forms[f / 2][1], heads = forms[f / 2][2];
+		const int apart = neighbours ? 1 : r / 2;
 		float *x = random_floats(ROWS * H), *angles = random_floats(ROWS * H), *y = random_floats(ROWS * H);
 		memcpy(y, x, H * sizeof *y); /* row 0 stays */
-		rotary_f32__scalar(y, x, angles, 1, ROWS, H, d, r, heads);
+		rotary_f32__scalar(y, x, angles, 1, ROWS, H, d, r, heads, apart);
 		for (int i = H; i < ROWS * H; i++) {
 			const int row = i / H;
-			const double want = rotary_exact(x + row * H, angles + row * r, i % H, d, r, heads);
+			const double want = rotary_exact(x + row * H, angles + row * r, i % H, d, r, heads, neighbours);
 			check_near("rotary_f32__scalar", "form", (int)f, y[i], want, 1e-6, 1e-6);
 		}
 		for (int i = 0; i < H; i++)
 			check_near("rotary_f32__scalar", "row 0", i, y[i], (double)x[i], 0, 0);
-		rotary_f32__scalar(x, x, angles, 1, ROWS, H, d, r, heads); /* in place: the same bytes */
+		rotary_f32__scalar(x, x, angles, 1, ROWS, H, d, r, heads, apart); /* in place: the same bytes */
 		check_near(
 			"rotary_f32__scalar", "in place", (int)f, (float)memcmp(x, y, ROWS * H * sizeof *x), 0, 0, 0);
 		free(x), free(angles), free(y);

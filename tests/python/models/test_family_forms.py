@@ -121,6 +121,7 @@ def check_names(family, row):
         "f16": lambda t: {k: v.half() for k, v in t.items()},
         "bf16": lambda t: {k: v.bfloat16() for k, v in t.items()},
         "without pooler": lambda t: {k: v for k, v in t.items() if "pooler" not in k},
+        "without computed": lambda t: {k: v for k, v in t.items() if not k.endswith(row.computed or "none")},
     }
     for name, change in forms.items():
         directory = TMP / f"{family}-{name}"

@@ -89,8 +89,9 @@ def check_tensors(family, row, good, model):
         if name.endswith(row.unread):
             continue
         directory = broken(good, "tensor")
-        rewrite(directory, lambda t: {k: v for k, v in t.items() if k != name})
-        refused(directory, (3, 4), name.removesuffix(".weight").removesuffix(".bias"))
+        if not name.endswith(row.computed or "none"):
+            rewrite(directory, lambda t: {k: v for k, v in t.items() if k != name})
+            refused(directory, (3, 4), name.removesuffix(".weight").removesuffix(".bias"))
         rewrite(directory, lambda t: stored | {name: torch.cat([stored[name], stored[name][:1]])})
         refused(directory, (3, 4), name.removesuffix(".weight").removesuffix(".bias"))
     name = max(stored, key=lambda k: stored[k].numel())

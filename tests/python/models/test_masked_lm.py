@@ -5,7 +5,7 @@ refuses and names the tensor.
 
     test_masked_lm.py [FAMILY...]"""
 
-import copy, itertools, random, shutil, sys
+import copy, itertools, random, re, shutil, sys
 from _support import *
 from checkpoints import *
 from make_model import FAMILIES, TESTED, random_model
@@ -129,10 +129,10 @@ def check_stored(case):
 
 def older_differs(case, tied, matrix, bias):
     """The number of tensors that transformers 4.57.6 takes from another place, as measured. It always ties
-    the matrices, and also the bias of an untied decoder. If there are two biases, BERT and MobileBERT take
-    the head's."""
+    the matrices, and also the bias of an untied decoder. If there are two biases, BERT, MobileBERT and
+    RoFormer take the head's."""
     table = tied is not False and matrix == "both"
-    both = bias == "both biases" and case.family in ("bert", "mobilebert")
+    both = bias == "both biases" and case.family in ("bert", "mobilebert", "roformer")
     return table + both + (tied is False and bias == "shared")
 
 
@@ -274,9 +274,10 @@ def check_checkpoints(case):
 
 
 def rounded(model):
+    """Angles of rotary positions stay as they are."""
     small = copy.deepcopy(model)
     for name, p in small.named_parameters():
-        if p.dim() == 2 and "rel_embeddings" not in name:  # its products are computed before
+        if p.dim() == 2 and not re.search("rel_embeddings|embed_positions", name):  # used in products before
             p.data.copy_(p.data.bfloat16().float())
     return small
 
