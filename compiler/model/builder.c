@@ -131,6 +131,8 @@ static Size size_of(const ModelDesc *desc, int64_t width)
 		return SIZE_BOTTLENECK;
 	if (width == desc->embedding)
 		return SIZE_EMBEDDING;
+	if (width == desc->output)
+		return SIZE_OUTPUT;
 	if (width == desc->ffn)
 		return SIZE_FFN;
 	return width == desc->heads ? SIZE_HEADS : SIZE_HIDDEN;

@@ -57,6 +57,16 @@ static const Tensor *stored_words(const Builder *b)
 	return builder_find(b, words->source ? words->source : words->name);
 }
 
+/* The number of columns of the decoder, and its name. */
+static int32_t decoder_columns(const ModelDesc *desc, Size *size)
+{
+	*size = desc->embedding ? SIZE_EMBEDDING : SIZE_HIDDEN;
+	if (!desc->output)
+		return family_columns(desc);
+	*size = SIZE_OUTPUT;
+	return desc->output;
+}
+
 /* The matrix [vocab,H]. */
 static Value *word_decoder(Builder *b, const char *name, int64_t vocab, const char *origin)
 {
@@ -69,7 +79,8 @@ static Value *word_decoder(Builder *b, const char *name, int64_t vocab, const ch
 			tied_words(b->desc), b->desc->weights, name);
 		return NULL;
 	}
-	Value *decoder = build_tensor(b, name, NULL, vocab, family_columns(b->desc), SIZE_VOCAB, origin);
+	Size size;
+	Value *decoder = build_tensor(b, name, NULL, vocab, decoder_columns(b->desc, &size), SIZE_VOCAB, origin);
 	if (decoder && !b->desc->untied)
 		diag_note(b->diag, 0,
 			"%s: %s, but %s differs from %s; the program uses both, as transformers 5 does, where "
@@ -134,8 +145,10 @@ static Value *rest_of_words(Builder *b, Value *x, const char *stem, int64_t from
 Value *head_words(Builder *b, const HeadDesc *head, const char *origin)
 {
 	const HeadSpec *spec = &b->desc->family->head[TASK_FILL_MASK];
-	const int32_t columns = family_columns(b->desc), hidden = b->desc->hidden;
-	const Size size = b->desc->embedding && !spec->rest ? SIZE_EMBEDDING : SIZE_HIDDEN;
+	Size size;
+	const int32_t columns = decoder_columns(b->desc, &size), hidden = b->desc->hidden;
+	if (spec->rest)
+		size = SIZE_HIDDEN;
 	Value *x = head_transform(b, head, b->hidden, spec->rest ? hidden : columns, size, origin), *rest = NULL;
 	if (b->failed)
 		return NULL;

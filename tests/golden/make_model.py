@@ -208,6 +208,13 @@ FAMILIES = {
         keys=roformer_keys,
         idle=lambda name, c: not c.tie_word_embeddings and name == "cls.predictions.bias",
     ),
+    "rembert": Family(
+        "RemBert",
+        keys=lambda r, keys: {
+            "input_embedding_size": r.choice([33, 45, keys["hidden_size"]]),
+            "output_embedding_size": r.choice([29, 51, keys["hidden_size"]]),
+        },
+    ),
     "nomic_bert": Family(
         "NomicBert",
         without=("qa",),
@@ -259,7 +266,7 @@ TESTED = ["bert", "distilbert", "roberta", "electra", "albert", "modernbert", "m
 TESTED += ["mobilebert", "xlnet", "deberta-v2"]
 # Those that are made of parts of others: test_golden.py builds a model of each; all tests with FULL.
 RENAMED = ["xlm-roberta", "camembert", "ernie", "megatron-bert", "nomic_bert"]
-RENAMED += ["jina_embeddings_v3", "eurobert", "roformer"]
+RENAMED += ["jina_embeddings_v3", "eurobert", "roformer", "rembert"]
 if os.environ.get("FULL"):
     TESTED += RENAMED
 
