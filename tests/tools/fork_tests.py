@@ -15,6 +15,7 @@ import pathlib
 import runpy
 import signal
 import sys
+import time
 import traceback
 
 import numpy
@@ -72,16 +73,21 @@ def answer(test, folder, log, reply):
 
 
 def reap():
-    """Waits for processes that have ended, so that their CPU time counts for this one."""
+    """Waits for processes that have ended, so that their CPU time counts for this one. Returns whether others
+    still run."""
     try:
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass
     except ChildProcessError:
-        pass
+        return False
+    return True
 
 
 def leave(*_):
-    reap()
+    for _ in range(100):  # the last test has answered, so that its processes are about to end
+        if not reap():
+            break
+        time.sleep(0.01)
     os._exit(0)
 
 
