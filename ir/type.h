@@ -52,7 +52,8 @@ typedef struct Tensor {
 	const char *source;
 	/* parts > 0: one of the parts, by rows, of the tensor `source` */
 	int32_t part, parts;
-	/* heads > 0: rows of that many heads, each of which is `repeats` times one below the other */
+	/* heads > 0: rows of that many heads, each of which is `repeats` times one below the other; with parts:
+	 * the rows of the parts alternate in `source`, head by head */
 	int32_t heads, repeats;
 	/* its rows are the columns of the tensor `source`, whose further axes count as one */
 	bool turned;

@@ -40,7 +40,9 @@ static const Tensor *find_part(const Writer *w, const char *source, int32_t part
 	return NULL;
 }
 
-/* Adds the tensor of which `first` is part 0: all its parts, one below the other. */
+/* Adds the tensor of which `first` is part 0: all its parts, one below the other, as a whole or in every
+ * head.
+ */
 static bool add_joined(Writer *w, const Tensor *first)
 {
 	const Tensor *part = first;
@@ -54,10 +56,12 @@ static bool add_joined(Writer *w, const Tensor *first)
 	}
 	Tensor *whole = tensor_new(w->loaded->module, first->source, type);
 	uint8_t *to = (uint8_t *)(uintptr_t)whole->data;
-	for (int32_t i = 0; i < first->parts; i++) {
-		part = find_part(w, first->source, i);
-		memcpy(to, part->data, (size_t)part->bytes);
-		to += part->bytes;
+	const int32_t turns = first->heads ? first->heads : 1;
+	for (int32_t i = 0; i < turns * first->parts; i++) {
+		part = find_part(w, first->source, i % first->parts);
+		const int64_t bytes = part->bytes / turns;
+		memcpy(to, (const uint8_t *)part->data + i / first->parts * bytes, (size_t)bytes);
+		to += bytes;
 	}
 	return add_tensor(w, whole, first->source);
 }

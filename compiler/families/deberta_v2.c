@@ -10,7 +10,8 @@
 
 static const LayerNames layer = {
 	.attention = {"attention.self.query_proj", "attention.self.key_proj", "attention.self.value_proj",
-		"attention.output.dense", "attention.output.LayerNorm"},
+		"attention.output.dense", "attention.output.LayerNorm", "attention.self.pos_key_proj",
+		"attention.self.pos_query_proj"},
 	.ffn = {"intermediate.dense", "intermediate.intermediate_act_fn", "output.dense", "output.LayerNorm"},
 };
 
@@ -56,15 +57,17 @@ static Value *row_index(Builder *b)
 	return graph_const(b->graph, NULL, rows, "attention.positions");
 }
 
-/* b->distances and b->rows, and what the scores are divided by. Names of the linears that make the tables. */
-static LayerNames relative_layer(Builder *b)
+/* b->distances and b->rows, and what the scores are divided by. Leaves in names what the model has. */
+static void set_distances(Builder *b, LayerNames *names)
 {
-	const bool *has = b->desc->trait;
-	LayerNames names = layer;
+	const bool *has = b->desc->trait, shared = has[TRAIT_SHARED_PLACES];
+	const char *origin = "attention.positions", *far_key = names->attention.far_key,
+			   *far_query = names->attention.far_query;
 	b->score_parts = 1 + has[TRAIT_TO_PLACE] + has[TRAIT_FROM_PLACE];
+	names->attention.far_query = NULL;
+	names->attention.far_key = NULL;
 	if (!has[TRAIT_RELATIVE] || b->score_parts == 1)
-		return names;
-	const char *origin = "attention.positions";
+		return;
 	b->rows = row_index(b);
 	b->distances = build_tensor(b, builder_text(b, "%sencoder.rel_embeddings.weight", b->prefix), NULL,
 		2 * (int64_t)rows_of_side(b->desc), b->desc->hidden, b->desc->buckets ? SIZE_BUCKETS : SIZE_REACH,
@@ -72,17 +75,15 @@ static LayerNames relative_layer(Builder *b)
 	if (has[TRAIT_NORMED_PLACES])
 		b->distances = build_layernorm(
 			b, b->distances, builder_text(b, "%sencoder.LayerNorm", b->prefix), origin);
-	const bool shared = has[TRAIT_SHARED_PLACES];
 	if (has[TRAIT_TO_PLACE])
-		names.attention.far_key = shared ? layer.attention.key : "attention.self.pos_key_proj";
+		names->attention.far_key = shared ? names->attention.key : far_key;
 	if (has[TRAIT_FROM_PLACE])
-		names.attention.far_query = shared ? layer.attention.query : "attention.self.pos_query_proj";
-	return names;
+		names->attention.far_query = shared ? names->attention.query : far_query;
 }
 
 /* ---- the encoder ----------------------------------------------------------------------------- */
 
-static Value *encoder(Builder *b)
+Value *deberta_encoder(Builder *b, LayerNames names)
 {
 	const ModelDesc *desc = b->desc;
 	const EmbeddingNames embeddings = {
@@ -93,9 +94,11 @@ static Value *encoder(Builder *b)
 		.norm_last = true,
 	};
 	Value *x = block_embeddings(b, &embeddings);
-	const LayerNames names = relative_layer(b);
+	set_distances(b, &names);
 	return block_post_norm_layers(b, &names, x);
 }
+
+static Value *encoder(Builder *b) { return deberta_encoder(b, layer); }
 
 /* ---- config.json ----------------------------------------------------------------------------- */
 
@@ -117,20 +120,29 @@ static bool has_word(const char *list, const char *word)
 	return false;
 }
 
-/* The kinds of products, a list or a text; transformers passes others over. */
-static bool read_kinds(ModelDesc *desc, const json_t *config, const char *path, Diag *diag)
+/* Notes a kind of products; false: there is no such kind, or it was noted before. */
+static bool note_kind(ModelDesc *desc, const char *word, size_t bytes)
+{
+	static const char *const words[] = {"c2p", "p2c"};
+	for (int i = 0; i < 2; i++) {
+		bool *has = &desc->trait[i ? TRAIT_FROM_PLACE : TRAIT_TO_PLACE], before = *has;
+		*has |= is_word(word, bytes, words[i]);
+		if (*has != before)
+			return true;
+	}
+	return false;
+}
+
+/* The kinds of products, a list of strings or "c2p|p2c". strict: each counts in the scale, so there may be no
+ * other; else transformers passes others over. In a list, words are as they are. */
+static bool read_kinds(ModelDesc *desc, const json_t *config, bool strict, const char *path, Diag *diag)
 {
 	const json_t *kinds = json_object_get(config, "pos_att_type");
-	if (!kinds || json_is_null(kinds))
-		return true;
 	const char *text = json_string_value(kinds);
-	bool *to = &desc->trait[TRAIT_TO_PLACE], *from = &desc->trait[TRAIT_FROM_PLACE];
-	if (text) {
-		*to = has_word(text, "c2p");
-		*from = has_word(text, "p2c");
-		return true;
-	}
-	if (!json_is_array(kinds))
+	bool known = true;
+	for (const char *at = text; at; at = strchr(at, '|') ? strchr(at, '|') + 1 : NULL)
+		known &= note_kind(desc, at, strcspn(at, "|"));
+	if (kinds && !json_is_null(kinds) && !text && !json_is_array(kinds))
 		return diag_error_in(
 			diag, EXIT_INPUT, path, 0, "pos_att_type is %s, expected a list of strings", json_kind(kinds));
 	for (size_t i = 0; i < json_array_size(kinds); i++) {
@@ -138,10 +150,11 @@ static bool read_kinds(ModelDesc *desc, const json_t *config, const char *path, 
 		if (!word)
 			return diag_error_in(diag, EXIT_INPUT, path, 0, "pos_att_type[%zu] is %s, expected a string", i,
 				json_kind(json_array_get(kinds, i)));
-		*to |= strcmp(word, "c2p") == 0;
-		*from |= strcmp(word, "p2c") == 0;
+		known &= (!strcmp(word, "c2p") || !strcmp(word, "p2c")) && note_kind(desc, word, strlen(word));
 	}
-	return true;
+	return known || !strict
+		|| diag_error_in(diag, EXIT_UNSUPPORTED, path, 0,
+			"pos_att_type has a kind other than c2p and p2c, or one of them twice");
 }
 
 /* Keys that must agree with hidden_size, or be left out. */
@@ -172,25 +185,31 @@ static bool set_decoder(ModelDesc *desc, bool legacy, const char *path, Diag *di
 	return true;
 }
 
-static bool read(ModelDesc *desc, const json_t *config, const char *path, Diag *diag)
+bool deberta_read(ModelDesc *desc, const json_t *config, bool strict, const char *path, Diag *diag)
 {
-	const char *norm = "none";
 	bool *has = desc->trait, legacy = true;
 	has[TRAIT_PLACED] = true;
 	if (!json_member_bool(config, "relative_attention", &has[TRAIT_RELATIVE], path, diag)
 		|| !json_member_bool(config, "position_biased_input", &has[TRAIT_PLACED], path, diag)
-		|| !json_member_bool(config, "share_att_key", &has[TRAIT_SHARED_PLACES], path, diag)
 		|| !json_member_bool(config, "legacy", &legacy, path, diag)
-		|| !json_member_text(config, "norm_rel_ebd", &norm, path, diag)
-		|| !read_kinds(desc, config, path, diag))
+		|| !read_kinds(desc, config, strict, path, diag))
 		return false;
-	has[TRAIT_NORMED_PLACES] = has_word(norm, "layer_norm");
 	desc->embedding = desc->embedding ? desc->embedding : desc->hidden;
 	desc->buckets = desc->buckets > 0 ? desc->buckets : 0;
 	desc->reach = desc->reach > 0 ? desc->reach : desc->positions;
-	return check_width(desc, config, "attention_head_size", desc->hidden / desc->heads, path, diag)
-		&& check_width(desc, config, "pooler_hidden_size", desc->hidden, path, diag)
+	return check_width(desc, config, "pooler_hidden_size", desc->hidden, path, diag)
 		&& set_decoder(desc, legacy, path, diag);
+}
+
+static bool read(ModelDesc *desc, const json_t *config, const char *path, Diag *diag)
+{
+	const char *norm = "none";
+	if (!deberta_read(desc, config, false, path, diag)
+		|| !json_member_bool(config, "share_att_key", &desc->trait[TRAIT_SHARED_PLACES], path, diag)
+		|| !json_member_text(config, "norm_rel_ebd", &norm, path, diag))
+		return false;
+	desc->trait[TRAIT_NORMED_PLACES] = has_word(norm, "layer_norm");
+	return check_width(desc, config, "attention_head_size", desc->hidden / desc->heads, path, diag);
 }
 
 static const FamilyRefusal refused[] = {
@@ -210,38 +229,9 @@ const Family family_deberta_v2 = {
 		[SIZE_BUCKETS] = {"position_buckets", NULL, -1},
 		[SIZE_REACH] = {"max_relative_positions", NULL, -1},
 		[SIZE_TYPES] = {"type_vocab_size", NULL, 0}},
-	.activation = {"hidden_act", "gelu"},
-	.head_activation = {"pooler_hidden_act", "gelu"},
-	.eps = {"layer_norm_eps", 1e-7},
-	.traits = 1u << TRAIT_PLACED | 1u << TRAIT_RELATIVE | 1u << TRAIT_TO_PLACE | 1u << TRAIT_FROM_PLACE
-		| 1u << TRAIT_SHARED_PLACES | 1u << TRAIT_NORMED_PLACES,
+	DEBERTA_PARTS,
+	.traits = DEBERTA_TRAITS | 1u << TRAIT_SHARED_PLACES | 1u << TRAIT_NORMED_PLACES,
 	.read = read,
 	.refused = refused,
-	.prefixes = (const char *const[]){"deberta.", "", NULL},
-	.words = "embeddings.word_embeddings",
-	.layers = "encoder.layer",
-	.typeless = true,
 	.encoder = encoder,
-	.tabled = {head_table_words,
-		.tensors = "lm_predictions.lm_head",
-		.dense = "*.dense",
-		.encoder_act = true,
-		.norm = "*.LayerNorm",
-		.bias = "*.bias"},
-	.head =
-		{
-			[TASK_CLASSIFY] = {head_classify,
-				.tensors = "classifier",
-				.pooling = "first",
-				.dense = "pooler.dense",
-				.out = "*"},
-			ROW_HEADS,
-			[TASK_FILL_MASK] = {head_words,
-				.tensors = "cls.predictions",
-				.dense = "*.transform.dense",
-				.encoder_act = true,
-				.norm = "*.transform.LayerNorm",
-				.out = "*.decoder",
-				.bias = "*.bias"},
-		},
 };

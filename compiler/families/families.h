@@ -54,6 +54,28 @@ Value *bert_encoder(Builder *);
 			.norm = "*.layer_norm", .out = "*.decoder", .bias = "*.bias"}, \
 	}
 
+/* deberta_v2.c: the encoder with these names, and the keys that both versions of DeBERTa have. strict: see
+ * there. */
+Value *deberta_encoder(Builder *, LayerNames);
+bool deberta_read(ModelDesc *, const struct json_t *config, bool strict, const char *path, Diag *);
+
+/* What both have in common. */
+#define DEBERTA_TRAITS \
+	(1u << TRAIT_PLACED | 1u << TRAIT_RELATIVE | 1u << TRAIT_TO_PLACE | 1u << TRAIT_FROM_PLACE)
+#define DEBERTA_PARTS \
+	.activation = {"hidden_act", "gelu"}, .head_activation = {"pooler_hidden_act", "gelu"}, \
+	.eps = {"layer_norm_eps", 1e-7}, .prefixes = (const char *const[]){"deberta.", "", NULL}, \
+	.words = "embeddings.word_embeddings", .layers = "encoder.layer", .typeless = true, \
+	.tabled = {head_table_words, .tensors = "lm_predictions.lm_head", .dense = "*.dense", \
+		.encoder_act = true, .norm = "*.LayerNorm", .bias = "*.bias"}, \
+	.head = { \
+		[TASK_CLASSIFY] = {head_classify, .tensors = "classifier", .pooling = "first", \
+			.dense = "pooler.dense", .out = "*"}, \
+		ROW_HEADS, \
+		[TASK_FILL_MASK] = {head_words, .tensors = "cls.predictions", .dense = "*.transform.dense", \
+			.encoder_act = true, .norm = "*.transform.LayerNorm", .out = "*.decoder", .bias = "*.bias"}, \
+	}
+
 /* The heads of BERT. */
 #define BERT_HEADS \
 	{ \

@@ -112,6 +112,9 @@ static Value *attention_input(Builder *b, const LayerNames *names, Value *x, int
 	const char *origin = block_origin(b, i, part);
 	if (third > 0 && b->desc->kv_heads && b->desc->kv_heads != b->desc->heads)
 		return build_linear_shared(b, BIAS_ATTENTION, x, block_stem(b, i, stem), SIZE_KV_HEADS, origin);
+	if (names->attention.dealt)
+		return build_linear_dealt(b, x, block_stem(b, i, names->attention.joint), third, 3,
+			stem ? block_stem(b, i, stem) : NULL, origin);
 	if (!names->attention.joint)
 		return build_linear_of(b, BIAS_ATTENTION, x, block_stem(b, i, stem), hidden, SIZE_HIDDEN, origin);
 	stem = block_stem(b, i, names->attention.joint);
@@ -120,14 +123,15 @@ static Value *attention_input(Builder *b, const LayerNames *names, Value *x, int
 
 /* The table of rows for distances: made by the linear STEM of the layer or, if that is the one that made
  * `like`, by its very weights. */
-static Value *far_table(Builder *b, const char *stem, const char *own, const Value *like, int32_t i)
+static Value *far_table(
+	Builder *b, const char *stem, const char *own, bool plain, const Value *like, int32_t i)
 {
 	const char *origin = builder_text(b, "attention.positions.%d", i);
 	if (!stem || !b->distances || b->failed)
 		return NULL;
-	if (strcmp(stem, own) != 0)
-		return build_linear_of(
-			b, BIAS_ATTENTION, b->distances, block_stem(b, i, stem), b->desc->hidden, SIZE_HIDDEN, origin);
+	if (!own || strcmp(stem, own) != 0)
+		return (plain ? build_linear_plain : build_linear)(
+			b, b->distances, block_stem(b, i, stem), b->desc->hidden, SIZE_HIDDEN, origin);
 	Value *args[3] = {b->distances, like->node->args[1], like->node->nargs > 2 ? like->node->args[2] : NULL};
 	return build_op(b, OP_LINEAR, args, like->node->nargs, NULL, origin);
 }
@@ -140,8 +144,9 @@ Value *block_attention(Builder *b, const LayerNames *names, Value *x, int32_t i)
 	Value *q = attention_input(b, names, x, i, 0, names->attention.query, "attention.query");
 	Value *k = attention_input(b, names, x, i, 1, names->attention.key, "attention.key");
 	Value *v = attention_input(b, names, x, i, 2, names->attention.value, "attention.value");
-	b->dots[0] = far_table(b, names->attention.far_key, names->attention.key, k, i);
-	b->dots[1] = far_table(b, names->attention.far_query, names->attention.query, q, i);
+	b->dots[0] = far_table(
+		b, names->attention.far_key, names->attention.key, names->attention.far_key_plain, k, i);
+	b->dots[1] = far_table(b, names->attention.far_query, names->attention.query, false, q, i);
 	Value *mixed = build_attention(b, q, k, v, block_origin(b, i, "attention"));
 	return build_linear_of(b, BIAS_ATTENTION, mixed, block_stem(b, i, names->attention.out), b->desc->hidden,
 		SIZE_HIDDEN, block_origin(b, i, "attention.out"));

@@ -20,7 +20,9 @@ typedef struct LayerNames {
 		/* linears of b->distances: queries and keys are multiplied with what they make; those of keys and
 		 * of queries themselves may do it; NULL: no such products */
 		const char *far_key, *far_query;
-		const char *joint; /* query, key and value in one linear, a third of its rows each; NULL: separate */
+		bool far_key_plain; /* the first has no bias */
+		const char *joint;  /* query, key and value in one linear, a third of its rows each; NULL: separate */
+		bool dealt;         /* a third of the rows of each head; query, key and value then name biases */
 	} attention;
 	struct {
 		const char *in, *act, *out, *norm;

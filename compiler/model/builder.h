@@ -100,6 +100,10 @@ Value *build_layernorm_with(Builder *, Value *x, const char *stem, double eps, c
 Value *build_scale(Builder *, Value *x, const char *stem, const char *origin);
 /* table[ids] */
 Value *build_embed(Builder *, Value *table, Value *ids, const char *origin);
+/* The linear of part `part` of `parts` of STEM.weight [parts*H,K], whose rows alternate head by head; bias:
+ * the full name of its bias, NULL: none. */
+Value *build_linear_dealt(
+	Builder *, Value *x, const char *stem, int32_t part, int32_t parts, const char *bias, const char *origin);
 /* softmax((q k^T + products by distance with b->dots) / sqrt(b->score_parts d) + b->score_bias) v over
  * desc->heads heads; q, k, v: f32[S,W], W as wide as they are. q, k
  * and, if b->turns_values, v are turned by b->angles. */

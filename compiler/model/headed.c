@@ -1,6 +1,7 @@
 /* headed.c: tensors with the heads on an axis of their own, as einsum reads them in XLNet: [rows,heads,size]
  * and [heads,size]. Ops read the two axes of heads as one. A projection to heads counts its rows as inputs,
- * so that a linear needs it transposed. --emit=checkpoint writes the stored form back. */
+ * so that a linear needs it transposed. In DeBERTa the rows of query, key and value alternate head by head.
+ * --emit=checkpoint writes the stored form back. */
 #include <string.h>
 #include "family.h"
 
@@ -65,4 +66,32 @@ Value *build_headed(Builder *b, const char *name, int64_t rows, bool turned, con
 	to->source = from->source ? from->source : from->name;
 	to->turned = turned;
 	return graph_const(b->graph, NULL, to, origin);
+}
+
+Value *build_linear_dealt(
+	Builder *b, Value *x, const char *stem, int32_t part, int32_t parts, const char *bias, const char *origin)
+{
+	if (b->failed || !x)
+		return NULL;
+	const int64_t inner = x->type.dim[x->type.rank - 1].plus, hidden = b->desc->hidden;
+	Value *weight = build_tensor(
+			  b, builder_text(b, "%s.weight", stem), NULL, parts * hidden, inner, SIZE_HIDDEN, origin),
+		  *shift = bias ? build_tensor(b, bias, NULL, hidden, 0, SIZE_HIDDEN, origin) : NULL;
+	refuse_scales(b, x, stem, parts * hidden, origin);
+	if (b->failed)
+		return NULL;
+	const Tensor *from = value_tensor(weight);
+	Type type = from->type;
+	type.dim[0] = dim_number(hidden);
+	Tensor *to = tensor_new(b->module, builder_text(b, "%s.%d", from->name, part), type);
+	to->source = from->source ? from->source : from->name;
+	to->part = part;
+	to->parts = parts;
+	to->heads = b->desc->heads;
+	const int64_t bytes = to->bytes / to->heads;
+	for (int32_t head = 0; head < to->heads; head++)
+		memcpy((uint8_t *)(uintptr_t)to->data + head * bytes,
+			(const uint8_t *)from->data + (head * parts + part) * bytes, (size_t)bytes);
+	Value *args[] = {x, graph_const(b->graph, NULL, to, origin), shift};
+	return build_op(b, OP_LINEAR, args, shift ? 3 : 2, NULL, origin);
 }

@@ -108,6 +108,11 @@ def deberta_settle(config):
         config.embedding_size = config.hidden_size
 
 
+def deberta_blocks(layer):
+    """The last linears of the attention and of the feed-forward network."""
+    return [layer.attention.output.dense.weight.data, layer.output.dense.weight.data]
+
+
 def deberta_idle(name, c):
     """Biases that softmax cancels, factors that a LayerNorm cancels, and what no output reads. Products of
     keys keep the bias of keys."""

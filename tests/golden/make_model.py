@@ -180,11 +180,22 @@ FAMILIES = {
             "type_vocab_size": None,
         },
     ),
+    "deberta": Family(
+        "Deberta",
+        segments=lambda config: config.type_vocab_size > 1,
+        keys=deberta_keys,
+        settle=deberta_settle,
+        blocks=deberta_blocks,
+        has_positions=False,  # in some models
+        idle=deberta_idle,
+        refuses=lambda config: ["prune-tokens"] * config.relative_attention,
+    ),
     "deberta-v2": Family(
         "DebertaV2",
         segments=lambda config: config.type_vocab_size > 1,
         keys=deberta_keys,
         settle=deberta_settle,
+        blocks=deberta_blocks,
         has_positions=False,  # in some models
         idle=deberta_idle,
         refuses=lambda config: ["prune-tokens"] * config.relative_attention,
@@ -263,7 +274,7 @@ FAMILIES = {
 
 # Those that the tests go through unless others are named.
 TESTED = ["bert", "distilbert", "roberta", "electra", "albert", "modernbert", "mpnet"]
-TESTED += ["mobilebert", "xlnet", "deberta-v2"]
+TESTED += ["mobilebert", "xlnet", "deberta", "deberta-v2"]
 # Those that are made of parts of others: test_golden.py builds a model of each; all tests with FULL.
 RENAMED = ["xlm-roberta", "camembert", "ernie", "megatron-bert", "nomic_bert"]
 RENAMED += ["jina_embeddings_v3", "eurobert", "roformer", "rembert"]
