@@ -31,8 +31,8 @@ static bool bias_fits(Body *b, const ScoreBias *bias)
 			|| diag_error(b->e->diag, EXIT_UNSUPPORTED, b->node->line,
 				"attention: expected a table of products that pack-weights packed; it must be a constant, "
 				"which fold-const makes");
-	if (bias->is_table ? place == PLACE_CONST || place == PLACE_TEXTS
-					   : place == PLACE_TOKENS || place == PLACE_PAIRS)
+	if (bias->is_table && !bias->by_query ? place == PLACE_CONST || place == PLACE_TEXTS
+										  : place == PLACE_TOKENS || place == PLACE_PAIRS)
 		return true;
 	return diag_error(b->e->diag, EXIT_UNSUPPORTED, b->node->line,
 		"attention: expected a computed score bias, or a constant table by distance");
@@ -48,6 +48,10 @@ static const char *bias_text(Body *b, const ScoreBias *bias, int32_t number)
 	if (bias->places) {
 		body_param(b, mem_printf(b->e->mem, "places%d", (int)number), bias->places);
 		places = body_pointer(b, b->nparams - 1);
+	}
+	if (bias->by_query) {
+		const long long columns = type->dim[1].plus, width = columns / b->node->attr.heads;
+		return mem_printf(b->e->mem, "{%s, %lld, %lld, %s, %lld}", at, width, columns, places, width / 2);
 	}
 	if (bias->is_table)
 		return mem_printf(b->e->mem, "{%s, %lld, 0, %s, %lld}", at,
@@ -141,14 +145,15 @@ bool body_by_distance(Body *b)
 	const Node *node = b->node;
 	const Type *table = &node->args[0]->type, *type = &node->results[0]->type;
 	const bool placed = node->args[1]->type.dtype == DT_I32 && !places_are_plain(node->args[1]);
+	const bool by_query = node->attr.has & A_heads;
+	const long long heads = type->dim[0].plus, width = table->dim[1].plus / (by_query ? heads : 1);
 	body_param(b, "table", node->args[0]);
 	if (placed)
 		body_param(b, "places", node->args[1]);
-	b->name = mem_printf(
-		b->e->mem, "by_distance_%lld_%lld", (long long)table->dim[0].plus, (long long)table->dim[1].plus);
-	fprintf(b->code, "\t\t%s(%s, %s, %s, %lld, %s, %lld);\n", b->kernel->function, body_pointer(b, 0),
-		body_pointer(b, 1), placed ? body_pointer(b, 2) : "NULL", (long long)table->dim[0].plus,
-		body_dim(b, type->dim[1]), (long long)table->dim[1].plus / 2);
+	b->name = mem_printf(b->e->mem, "by_%s_%lld_%lld", by_query ? "query" : "distance", heads, width);
+	fprintf(b->code, "\t\t%s(%s, %s, %s, %lld, %s, %lld, %d);\n", b->kernel->function, body_pointer(b, 0),
+		body_pointer(b, 1), placed ? body_pointer(b, 2) : "NULL", heads, body_dim(b, type->dim[1]), width / 2,
+		by_query);
 	return true;
 }
 

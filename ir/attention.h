@@ -12,8 +12,8 @@ enum { DOT_QUERIES = 1, DOT_KEYS = 2 };
 /* One score bias of an attention: dense; a table by distance, perhaps with positions of the tokens; or, if
  * `axis` is not 0, the products of dot_by_distance with a table and an index. */
 typedef struct ScoreBias {
-	Value *value, *places; /* places: NULL: token i has position i */
-	bool is_table;
+	Value *value, *places;   /* places: NULL: token i has position i */
+	bool is_table, by_query; /* by_query: a table for each query */
 	int32_t axis;
 	Value *index; /* with axis; else NULL */
 } ScoreBias;
@@ -36,4 +36,6 @@ bool attention_has_dots(const Node *, int32_t axis);
 int32_t attention_dots(const Node *);
 /* The largest number of rows, with those that only fill a panel, of the packed tables; 0: there is none. */
 int64_t attention_packed_rows(const Node *);
+/* Whether a type is that of a table by distance for each query: rows [S,heads*(2R+1)]. */
+bool by_query_table(const Type *, int64_t heads);
 #endif

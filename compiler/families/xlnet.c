@@ -1,15 +1,17 @@
 /* families/xlnet.c: XLNet (Yang et al. 2019), as transformers' XLNet* classes compute it without memories,
- * permutations and segments. Texts have no positions. The score of query i and key j is
+ * and permutations. Texts have no positions. The score of query i and key j is
  *
- *   ((q_i + w) k_j + (q_i + r) p_(i-j)) / sqrt(d),   p_n = R sinusoids(n)
+ *   ((q_i + w) k_j + (q_i + r) p_(i-j) + (q_i + s) e_same) / sqrt(d),   p_n = R sinusoids(n)
  *
- * as in Dai et al. 2019, "Transformer-XL". The bias of the query's linear is w, so that q stands for q + w,
- * and (q_i + r) p_n is q_i p_n + (r - w) p_n. The second term is a constant for each distance and head.
- * transformers reads each layer's own w and r, whatever untie_r says. */
+ * as in Dai et al. 2019, "Transformer-XL", and e_same is one of two vectors: tokens i and j are of the same
+ * segment or not. The bias of the query's linear is w, so that q stands for q + w, and (q_i + r) p_n is
+ * q_i p_n + (r - w) p_n. The second term is a constant for each distance and head. transformers reads each
+ * layer's own w, r and s, whatever untie_r says. Without segments it leaves their term out. */
 #include <math.h>
 #include <string.h>
-#include "compiler/support/json_file.h"
 #include "families.h"
+#include "compiler/support/files.h"
+#include "compiler/support/json_file.h"
 
 static const LayerNames layer = {
 	.attention = {.norm = "rel_attn.layer_norm"},
@@ -23,6 +25,7 @@ typedef struct Distances {
 	Value *sinusoids; /* f32[2R+1,H] */
 	Value *rows;      /* 0, 1, .. 2R */
 	Value *blocks;    /* f32[heads,H]: 1 where the column belongs to the head */
+	Value *other;     /* f32[3*heads,H]: row 3h+1 is 0, the two beside it are row h of blocks */
 } Distances;
 
 /* The sinusoids of the distances -R..R, in f32 as torch computes them. */
@@ -65,9 +68,15 @@ static bool make_distances(Builder *b, Distances *all)
 	for (int64_t i = 0; i < count; i++)
 		tensor_set(rows, i, (double)i);
 	Tensor *blocks = tensor_new(
-		b->module, NULL, type_make(DT_F32, 2, dim_number(desc->heads), dim_number(desc->hidden)));
-	for (int64_t i = 0; i < desc->hidden; i++)
+			   b->module, NULL, type_make(DT_F32, 2, dim_number(desc->heads), dim_number(desc->hidden))),
+		   *other = tensor_new(
+			   b->module, NULL, type_make(DT_F32, 2, dim_number(3 * desc->heads), dim_number(desc->hidden)));
+	for (int64_t i = 0; i < desc->hidden; i++) {
 		tensor_set(blocks, i / size * desc->hidden + i, 1);
+		tensor_set(other, i / size * 3 * desc->hidden + i, 1);
+		tensor_set(other, (i / size * 3 + 2) * desc->hidden + i, 1);
+	}
+	all->other = graph_const(b->graph, NULL, other, origin);
 	all->sinusoids = graph_const(b->graph, NULL, sinusoid_table(b, reach), origin);
 	all->rows = graph_const(b->graph, NULL, rows, origin);
 	all->blocks = graph_const(b->graph, NULL, blocks, origin);
@@ -114,6 +123,37 @@ static Value *distance_scores(Builder *b, const Distances *all, Value *x, Value 
 	return build_binary(b, OP_ADD, scores, build_binary(b, OP_BY_DISTANCE, table, x, origin), origin);
 }
 
+/* Row n of a table. */
+static Value *row_of(Builder *b, Value *table, int64_t n, const char *origin)
+{
+	const Attrs row = {.has = A_axis | A_start | A_end, .axis = 0, .start = n, .end = n + 1};
+	return build_op(b, OP_SLICE, &table, 1, &row, origin);
+}
+
+/* (q_i + s) (e_other - e_same) where i and j are of different segments, else 0: f32[heads,S,S]. The rest,
+ * (q_i + s) e_same, is the same for all keys, so that softmax cancels it. Segments count as positions: a
+ * table for each query has a number for the distance 0 and one for all others. It is a linear of x: with the
+ * rows m of other * (e_other - e_same), m (Q x + s) is (m Q) x + m s. */
+static Value *segment_scores(Builder *b, const Distances *all, Value *x, const Value *q, int32_t i)
+{
+	const int64_t hidden = b->desc->hidden, heads = b->desc->heads;
+	const char *origin = builder_text(b, "layer.%d.attention.segment", i);
+	const Attrs column = {.has = A_shape, .shape = {2, {dim_number(hidden), dim_number(1)}}},
+				flat = {.has = A_shape, .shape = {1, {dim_number(3 * heads)}}},
+				attr = {.has = A_heads, .heads = heads};
+	Value *pair = parameter(b, i, "seg_embed", 2, false, origin);
+	Value *same = row_of(b, pair, 0, origin);
+	Value *rows = build_binary(b, OP_SUB, row_of(b, pair, 1, origin), same, origin);
+	rows = build_binary(b, OP_MUL, all->other, rows, origin);
+	Value *s = parameter(b, i, "r_s_bias", 0, false, origin);
+	Value *weight = build_binary(b, OP_MATMUL, rows, q ? q->node->args[1] : NULL, origin);
+	s = build_op(b, OP_RESHAPE, &s, 1, &column, origin);
+	s = build_binary(b, OP_MATMUL, rows, s, origin);
+	s = build_op(b, OP_RESHAPE, &s, 1, &flat, origin);
+	Value *table = build_op(b, OP_LINEAR, (Value *[]){x, weight, s}, 3, NULL, origin);
+	return build_op(b, OP_BY_DISTANCE, (Value *[]){table, b->types}, 2, &attr, origin);
+}
+
 static Value *attention(Builder *b, const Distances *all, Value *x, int32_t i)
 {
 	const char *origin = builder_text(b, "layer.%d.attention", i);
@@ -122,6 +162,8 @@ static Value *attention(Builder *b, const Distances *all, Value *x, int32_t i)
 	Value *k = projected(b, x, i, "k", true, NULL, "key");
 	Value *v = projected(b, x, i, "v", true, NULL, "value");
 	Value *scores = distance_scores(b, all, x, q, i);
+	if (b->types)
+		scores = build_binary(b, OP_ADD, scores, segment_scores(b, all, x, q, i), origin);
 	b->score_bias = build_binary(b, OP_DIV, scores, build_scalar(b, sqrt(size)), origin);
 	return projected(b, build_attention(b, q, k, v, origin), i, "o", false, NULL, "out");
 }
@@ -170,6 +212,26 @@ static bool check_answers(const ModelDesc *desc, const json_t *config, const cha
 	return true;
 }
 
+/* As in transformers 5, the model gets segments if model_input_names of tokenizer_config.json has them. There
+ * are three: of the two texts, and of <cls>. */
+static bool read_segments(ModelDesc *desc, Diag *diag)
+{
+	const char *path = mem_printf(desc->mem, "%s/tokenizer_config.json", desc->directory);
+	desc->types = 1;
+	if (file_is_absent(path))
+		return true;
+	json_t *config = json_read(path, JSON_CONFIG_BYTES_MAX, JSON_DECODE_INT_AS_REAL, diag), *name;
+	size_t i;
+	json_array_foreach(json_object_get(config, "model_input_names"), i, name)
+	{
+		const char *text = json_string_value(name);
+		if (text && strcmp(text, "token_type_ids") == 0)
+			desc->types = 3;
+	}
+	json_decref(config);
+	return config != NULL;
+}
+
 static bool read_config(ModelDesc *desc, const json_t *config, const char *path, Diag *diag)
 {
 	const int64_t size = desc->hidden / desc->heads;
@@ -182,7 +244,8 @@ static bool read_config(ModelDesc *desc, const json_t *config, const char *path,
 	if (given && (given != size || desc->hidden % desc->heads != 0))
 		return diag_error_in(diag, EXIT_INPUT, path, 0, "d_head is %jd, expected d_model / n_head, %d / %d",
 			(intmax_t)given, desc->hidden, desc->heads);
-	return read_summary(desc, config, path, diag) && check_answers(desc, config, path, diag);
+	return read_summary(desc, config, path, diag) && check_answers(desc, config, path, diag)
+		&& read_segments(desc, diag);
 }
 
 static const FamilyRefusal refused[] = {
@@ -199,7 +262,8 @@ const Family family_xlnet = {
 		[SIZE_LAYERS] = {"n_layer", "num_hidden_layers", 24},
 		[SIZE_HEADS] = {"n_head", "num_attention_heads", 16},
 		[SIZE_FFN] = {"d_inner", NULL, 4096},
-		[SIZE_REACH] = {"clamp_len", NULL, -1}},
+		[SIZE_REACH] = {"clamp_len", NULL, -1},
+		[SIZE_TYPES] = {"type_vocab_size", NULL, 1}}, /* no key of XLNet: read_segments settles it */
 	.activation = {"ff_activation", "gelu"},
 	.head_activation = {"summary_activation", "tanh"},
 	.traits = 1u << TRAIT_BARE_HEAD,

@@ -327,7 +327,13 @@ bool import_segments(TokenizerImport *import)
 	size_t i;
 	if (!names || json_is_null(names)) {
 		has = class_has_segments(import);
-		if (import_class_is(import, "AlbertTokenizer") || import_class_is(import, "XLNetTokenizer"))
+		if (import_class_is(import, "XLNetTokenizer"))
+			diag_note(import->diag, 0,
+				"%s: XLNet reads no segments, as in transformers 5; in transformers 4 it does; add "
+				"token_type_ids "
+				"to model_input_names of tokenizer_config.json for those",
+				import->path);
+		if (import_class_is(import, "AlbertTokenizer"))
 			diag_note(import->diag, 0,
 				"%s: the two texts of a pair have segments of their own, as in transformers 4; in "
 				"transformers 5 "

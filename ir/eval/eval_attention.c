@@ -6,12 +6,23 @@
 
 /* ---- score biases ---------------------------------------------------------------------------- */
 
-/* Element of a table [heads or 1, 2R+1] for two positions at this distance. */
-static double table_at(const EvalArray *table, int64_t head, double distance)
+/* A table [heads or 1, 2R+1], or, by query, the table of query i in row i of [S,heads*(2R+1)]. */
+typedef struct Table {
+	const EvalArray *of;
+	int64_t heads;
+	bool by_query;
+} Table;
+
+/* Its element for query i and two positions at this distance. */
+static double table_at(const Table *table, int64_t head, int64_t i, double distance)
 {
-	const int64_t width = table->dim[1], reach = width / 2;
+	const EvalArray *of = table->of;
+	const int64_t tables = table->by_query ? table->heads : 1, width = of->dim[1] / tables, reach = width / 2;
+	int64_t row = of->dim[0] == 1 ? 0 : head;
+	if (table->by_query)
+		row = i * tables + head;
 	const double held = fmax(fmin(distance, (double)reach), (double)-reach);
-	return eval_at(table, (table->dim[0] == 1 ? 0 : head) * width + reach + (int64_t)held);
+	return eval_at(of, row * width + reach + (int64_t)held);
 }
 
 static double distance_at(const EvalArray *places, int64_t i, int64_t j)
@@ -21,13 +32,14 @@ static double distance_at(const EvalArray *places, int64_t i, int64_t j)
 
 bool eval_BY_DISTANCE(const Node *node, const EvalArray *const *args, EvalArray *results, Diag *diag)
 {
-	(void)node, (void)diag;
+	(void)diag;
+	const Table table = {args[0], results[0].dim[0], node->attr.has & A_heads};
 	const int64_t tokens = results[0].dim[1];
 	const EvalArray *places = args[1]->dtype == DT_I32 ? args[1] : NULL;
 	for (int64_t h = 0, at = 0; h < results[0].dim[0]; h++)
 		for (int64_t i = 0; i < tokens; i++)
 			for (int64_t j = 0; j < tokens; j++)
-				results[0].v[at++] = table_at(args[0], h, distance_at(places, i, j));
+				results[0].v[at++] = table_at(&table, h, i, distance_at(places, i, j));
 	return true;
 }
 
@@ -99,13 +111,14 @@ static void add_biases(const Node *node, const EvalArray *const *args, int64_t h
 	for (int32_t b = 0; b < count; b++) {
 		const EvalArray *bias = args[at], *places = biases[b].places ? args[at + 1] : NULL,
 						*index = biases[b].index ? args[at + 1] : NULL;
+		const Table table = {bias, node->attr.heads, biases[b].by_query};
 		at += score_bias_args(&biases[b]);
 		for (int64_t j = 0; j < keys; j++)
 			if (biases[b].axis)
 				scores[j] += table_dot(bias, h, d, indexed_row(index, j - i),
 					biases[b].axis == DOT_QUERIES ? row_of(q, i, h, d) : row_of(k, j, h, d));
 			else
-				scores[j] += biases[b].is_table ? table_at(bias, h, distance_at(places, i, j))
+				scores[j] += biases[b].is_table ? table_at(&table, h, i, distance_at(places, i, j))
 												: dense_at(bias, h, i, j);
 	}
 }

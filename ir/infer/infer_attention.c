@@ -19,6 +19,12 @@ bool by_distance_table(const Type *type)
 		&& type->dim[1].plus % 2 == 1;
 }
 
+bool by_query_table(const Type *type, int64_t heads)
+{
+	return dtype_is_float(type->dtype) && type->rank == 2 && dim_is_number(type->dim[1]) && heads > 0
+		&& type->dim[1].plus % heads == 0 && type->dim[1].plus / heads % 2 == 1;
+}
+
 bool places_are_plain(const Value *places)
 {
 	const Node *node = places->node;
@@ -28,12 +34,20 @@ bool places_are_plain(const Value *places)
 
 bool infer_BY_DISTANCE(const Node *node, Type results[RESULTS_MAX], Diag *diag)
 {
-	const Type *b = arg_type(node, 1);
-	if (!by_distance_table(arg_type(node, 0)))
+	const Type *a = arg_type(node, 0), *b = arg_type(node, 1);
+	const bool by_query = node->attr.has & A_heads;
+	if (!by_query && !by_distance_table(a))
 		return node_error(node, diag, "%s is %s, expected a table f32[heads,2R+1]", ARG_TEXT(0));
+	if (by_query && !by_query_table(a, node->attr.heads))
+		return node_error(node, diag, "%s is %s, expected a table for each query, f32[S,%lld*(2R+1)]",
+			ARG_TEXT(0), (long long)node->attr.heads);
 	if (b->dtype == DT_I32 ? b->rank != 1 : b->rank < 1)
 		return node_error(node, diag, "%s is %s, expected positions i32[S], or rows", ARG_TEXT(1));
-	results[0] = type_make(DT_F32, 3, arg_type(node, 0)->dim[0], b->dim[0], b->dim[0]);
+	if (by_query && !dim_equal(a->dim[0], b->dim[0]))
+		return node_error(
+			node, diag, "%s is %s, expected as many rows as %s has, %s", ARG_TEXT(0), ARG_TEXT(1));
+	results[0] = type_make(
+		DT_F32, 3, by_query ? dim_number(node->attr.heads) : a->dim[0], b->dim[0], b->dim[0]);
 	return true;
 }
 
@@ -61,7 +75,9 @@ int32_t attention_biases(const Node *node, ScoreBias at[BIASES_MAX])
 		ScoreBias *bias = &at[count++];
 		const Type *type = arg_type(node, i), *next = i + 1 < node->nargs ? arg_type(node, i + 1) : NULL;
 		*bias = (ScoreBias){.value = node->args[i], .axis = axis};
-		bias->is_table = !axis && type->rank == 2 && type_is_number(type);
+		bias->by_query = !axis && type->rank == 2 && !dim_is_number(type->dim[0])
+			&& dim_is_number(type->dim[1]);
+		bias->is_table = bias->by_query || (!axis && type->rank == 2 && type_is_number(type));
 		if (next && axis)
 			bias->index = node->args[++i];
 		else if (next && next->dtype == DT_I32)
@@ -179,6 +195,8 @@ bool score_bias_fits(const ScoreBias *bias, int64_t heads, int64_t size, Dim que
 		return false;
 	if (bias->axis)
 		return dots_table(type, heads, size) && dim_equal(queries, keys);
+	if (bias->by_query)
+		return by_query_table(type, heads) && dim_equal(type->dim[0], queries) && dim_equal(queries, keys);
 	if (bias->is_table)
 		return by_distance_table(type) && dim_equal(queries, keys)
 			&& (dim_equal(type->dim[0], want[0]) || dim_equal(type->dim[0], one));

@@ -128,10 +128,11 @@ static bool take_bias(Value *v, double factor, AttentionMatch *m)
 			strip_factor(dot->args[0], &m->factor[m->nbiases - 1]), dot->attr.heads, 0};
 		*bias = (ScoreBias){.value = dot->args[1], .axis = (int32_t)dot->attr.axis, .index = dot->args[2]};
 	}
-	if (!value_is(v, OP_BY_DISTANCE))
+	const bool by_query = value_is(v, OP_BY_DISTANCE) && (v->node->attr.has & A_heads);
+	if (!value_is(v, OP_BY_DISTANCE) || (by_query && dim_is_number(v->node->args[0]->type.dim[0])))
 		return true;
 	Value *places = v->node->args[1];
-	*bias = (ScoreBias){.value = v->node->args[0], .is_table = true};
+	*bias = (ScoreBias){.value = v->node->args[0], .is_table = true, .by_query = by_query};
 	if (places->type.dtype == DT_I32 && !places_are_plain(places))
 		bias->places = places;
 	return true;

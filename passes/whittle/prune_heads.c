@@ -54,15 +54,45 @@ static Value *rows_of_rest(Graph *graph, Node *before, Value *table, const Group
 	return graph_emit(graph, before, OP_EMBED, rows, 2, NULL, origin, run->diag);
 }
 
+/* The linear's bias [N] for the heads that stay. */
+static Value *shift_of_rest(Graph *graph, Node *before, Value *shift, const Group *group, int32_t width,
+	const char *origin, PassRun *run)
+{
+	Attrs column = {.has = A_shape, .shape = {2, {shift->type.dim[0], dim_number(1)}}};
+	shift = graph_emit(graph, before, OP_RESHAPE, &shift, 1, &column, origin, run->diag);
+	shift = shift ? rows_of_rest(graph, before, shift, group, width, origin, run) : NULL;
+	if (!shift)
+		return NULL;
+	const Attrs flat = {.has = A_shape, .shape = {1, {shift->type.dim[0]}}};
+	return graph_emit(graph, before, OP_RESHAPE, &shift, 1, &flat, origin, run->diag);
+}
+
+/* The rows of tables by query, which a linear makes, for the heads that stay. */
+static Value *tables_of_rest(Graph *graph, Node *before, const Node *linear, const Group *group, PassRun *run)
+{
+	const char *origin = linear->origin;
+	const int32_t width = (int32_t)(linear->results[0]->type.dim[1].plus / group->count);
+	Value *args[3] = {
+		linear->args[0], rows_of_rest(graph, before, linear->args[1], group, width, origin, run)};
+	if (args[1] && linear->nargs > 2)
+		args[2] = shift_of_rest(graph, before, linear->args[2], group, width, origin, run);
+	if (!args[1] || (linear->nargs > 2 && !args[2]))
+		return NULL;
+	return graph_emit(graph, before, OP_LINEAR, args, linear->nargs, NULL, origin, run->diag);
+}
+
 /* The same bias for the heads that stay. NULL and messages on error. */
 static Value *bias_of_rest(Graph *graph, Node *before, const Node *bias, const Group *group, PassRun *run)
 {
 	const char *origin = bias->origin;
-	Value *table = rows_of_rest(graph, before, bias->args[0], group, 1, origin, run);
+	Attrs attr = bias->attr;
+	attr.heads = group->count - group->ngone;
+	Value *table = attr.has & A_heads ? tables_of_rest(graph, before, bias->args[0]->node, group, run)
+									  : rows_of_rest(graph, before, bias->args[0], group, 1, origin, run);
 	if (!table)
 		return NULL;
 	return graph_emit(
-		graph, before, OP_BY_DISTANCE, (Value *[]){table, bias->args[1]}, 2, NULL, origin, run->diag);
+		graph, before, OP_BY_DISTANCE, (Value *[]){table, bias->args[1]}, 2, &attr, origin, run->diag);
 }
 
 /* Makes products by distance those of the heads that stay: they read a table with fewer columns. */
@@ -106,7 +136,6 @@ static bool has_dots(const Graph *graph, const Layer *layer, const Value *table)
 }
 
 /* True when an op of the layer reads the bias from a table. */
-
 static bool reads_table(const Graph *graph, const Layer *layer, const Value *table)
 {
 	for (const Node *node = graph->first; node; node = node->next)
@@ -125,7 +154,8 @@ static bool has_fixed_bias(const Graph *graph, const Layer *layer)
 			return true;
 		const bool by_head = !bias->axis && (bias->is_table || bias->value->type.rank == 3)
 			&& !dim_equal(bias->value->type.dim[0], dim_number(1));
-		if (by_head && !(bias->is_table && reads_table(graph, layer, bias->value)))
+		const bool movable = bias->is_table && (!bias->by_query || value_is(bias->value, OP_LINEAR));
+		if (by_head && !(movable && reads_table(graph, layer, bias->value)))
 			return true;
 	}
 	return false;

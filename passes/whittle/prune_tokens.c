@@ -204,6 +204,8 @@ static Value *thin_layer(
 static bool counts_tokens(const Node *by_distance)
 {
 	const Value *rows = by_distance->args[1];
+	if (by_distance->attr.has & A_heads) /* a table for each query */
+		return false;
 	return rows->type.dtype != DT_I32 || places_are_plain(rows);
 }
 

@@ -81,18 +81,24 @@ RT_INLINE RT_TARGET_AVX512 void attention_avx512_bias_dense(
 	}
 }
 
-/* The same for a table by distance with positions of the tokens. */
+/* The same for a table by distance with positions of the tokens, or a table for each query. */
 RT_INLINE RT_TARGET_AVX512 void attention_avx512_bias_places(
 	float *score, const RtBias *bias, int head, int i0, int count, int keys, float unit)
 {
-	const __m512i reach = _mm512_set1_epi32(bias->reach);
-	const __m512i own = _mm512_maskz_loadu_epi32(math_avx512_first(count), bias->places + i0);
-	const float *table = bias->at + (size_t)head * bias->head + (size_t)bias->reach;
+	const __mmask16 some = math_avx512_first(count);
+	const __m512i reach = _mm512_set1_epi32(bias->reach),
+				  lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
+				  row = _mm512_mullo_epi32(lane, _mm512_set1_epi32((int)bias->query));
+	const __m512i own = bias->places ? _mm512_maskz_loadu_epi32(some, bias->places + i0)
+									 : _mm512_add_epi32(lane, _mm512_set1_epi32(i0));
+	const float *table = bias->at + (size_t)head * bias->head + (size_t)i0 * bias->query
+		+ (size_t)bias->reach;
 	for (int t = 0; t < keys; t++) {
-		const __m512i distance = _mm512_sub_epi32(_mm512_set1_epi32(bias->places[t]), own);
+		const __m512i distance = _mm512_sub_epi32(_mm512_set1_epi32(bias->places ? bias->places[t] : t), own);
 		const __m512i held = _mm512_max_epi32(
 			_mm512_sub_epi32(_mm512_setzero_si512(), reach), _mm512_min_epi32(distance, reach));
-		const __m512 value = _mm512_i32gather_ps(held, table, 4);
+		const __m512 value = _mm512_mask_i32gather_ps(
+			_mm512_setzero_ps(), some, _mm512_add_epi32(held, row), table, 4);
 		float *at = score + 32 * (size_t)t;
 		_mm512_storeu_ps(at, _mm512_add_ps(_mm512_loadu_ps(at), _mm512_mul_ps(value, _mm512_set1_ps(unit))));
 	}
@@ -119,7 +125,7 @@ RT_INLINE RT_TARGET_AVX512 void attention_avx512_bias(float *score, const BiasHe
 		}
 		for (int b = 0; some && b < biases->count; b++) {
 			const RtBias *bias = biases->bias + b;
-			if (bias->places)
+			if (bias->reach >= 0 && !bias_in_slice(bias))
 				attention_avx512_bias_places(scores, bias, biases->head, first, some, keys, unit);
 			else if (bias->reach < 0)
 				attention_avx512_bias_dense(scores,

@@ -7,7 +7,8 @@
 
 /* dense        adds at[h * head + i * query + t] to score (h, i, t); reach is -1
  * by distance  adds at[h * head + reach + clamp(position of t - position of i, -reach, reach)]; places NULL:
- *              token t has position t */
+ *              token t has position t; query: from the table of a query to that of the next, 0: all share it
+ */
 typedef struct RtBias {
 	const float *at;
 	size_t head, query;
@@ -24,13 +25,13 @@ typedef struct BiasHead {
 	int count, head, first;
 } BiasHead;
 
-RT_INLINE int bias_in_slice(const RtBias *bias) { return bias->reach >= 0 && !bias->places; }
+RT_INLINE int bias_in_slice(const RtBias *bias) { return bias->reach >= 0 && !bias->places && !bias->query; }
 
-/* The element of a table by distance. */
-RT_INLINE float bias_by_distance(const RtBias *bias, int head, int distance)
+/* The element of query i of a table by distance. */
+RT_INLINE float bias_by_distance(const RtBias *bias, int head, int i, int distance)
 {
 	const int held = rt_max(-bias->reach, rt_min(distance, bias->reach));
-	return bias->at[(size_t)head * bias->head + (size_t)(bias->reach + held)];
+	return bias->at[(size_t)head * bias->head + (size_t)i * bias->query + (size_t)(bias->reach + held)];
 }
 
 /* Fills slice[2 * keys - 1]: the bias of query i and key t is slice[keys - 1 + t - i] or, reversed,
@@ -42,7 +43,7 @@ RT_INLINE BiasHead bias_head(float *slice, const RtBias *bias, int count, int he
 		if (!bias_in_slice(bias + b))
 			continue;
 		for (int x = 1 - keys; x < keys; x++) {
-			const float value = bias_by_distance(bias + b, head, reversed ? -x : x);
+			const float value = bias_by_distance(bias + b, head, 0, reversed ? -x : x);
 			slice[keys - 1 + x] = result.slice ? slice[keys - 1 + x] + value : value;
 		}
 		result.slice = slice;
@@ -65,7 +66,8 @@ RT_INLINE void bias_add(float *score, const BiasHead *head, int i, int keys)
 		for (int t = 0; bias->reach < 0 && t < keys; t++)
 			score[t] += row[t];
 		for (int t = 0; bias->reach >= 0 && t < keys; t++)
-			score[t] += bias_by_distance(bias, head->head, bias->places[t] - bias->places[i]);
+			score[t] += bias_by_distance(
+				bias, head->head, i, bias->places ? bias->places[t] - bias->places[i] : t - i);
 	}
 }
 #endif

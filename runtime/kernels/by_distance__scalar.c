@@ -2,7 +2,7 @@
  *
  *   out     [heads][tokens][tokens]: out[h][i][t] = table[h][reach + clamp(n, -reach, reach)], where n is
  *           the position of t minus the position of i
- *   table   [heads][2 * reach + 1]
+ *   table   [heads][2 * reach + 1], or, by_query, of query i: table[i][heads][2 * reach + 1]
  *   places  [tokens]; NULL: token t has position t
  *
  * dot_by_distance multiplies rows x [tokens][heads * d] with rows of a table [..][heads * d]:
@@ -10,13 +10,14 @@
 #include "bias__scalar.h"
 
 RT_INLINE void by_distance_f32__scalar(
-	float *out, const float *table, const int32_t *places, int heads, int tokens, int reach)
+	float *out, const float *table, const int32_t *places, int heads, int tokens, int reach, int by_query)
 {
-	const RtBias bias = {table, 2 * (size_t)reach + 1, 0, places, reach};
+	const size_t width = 2 * (size_t)reach + 1;
+	const RtBias bias = {table, width, by_query ? (size_t)heads * width : 0, places, reach};
 	for (int h = 0; h < heads; h++)
 		for (int i = 0; i < tokens; i++)
 			for (int t = 0; t < tokens; t++)
-				*out++ = bias_by_distance(&bias, h, places ? places[t] - places[i] : t - i);
+				*out++ = bias_by_distance(&bias, h, i, places ? places[t] - places[i] : t - i);
 }
 
 RT_INLINE void dot_by_distance_f32__scalar(float *out, const float *x, const float *table,

@@ -2,15 +2,16 @@
  * selection. q, k and biases are small whole numbers, so that every kernel has exactly the same scores. Part
  * of kernel_checks.h. */
 
-enum { BIAS_HEADS = 3, BIAS_KINDS = 6 };
+enum { BIAS_HEADS = 3, BIAS_KINDS = 7 };
 
 /* A bias of each kind: dense of all axes, of heads and keys, of keys alone; a table of each head, one with
- * places, one for all heads that hides what is further than 2 away. *owned: its numbers. */
+ * places, one for all heads that hides what is further than 2 away; a table of each query and head, with
+ * places. *owned: its numbers. */
 static RtBias make_bias(int kind, int keys, const int32_t *places, float **owned)
 {
 	const size_t n = (size_t)keys;
 	const int reach = kind == 4 ? keys / 2 : 3;
-	float *x = *owned = whole_floats(BIAS_HEADS * (n * n + 2 * n + 8), 2);
+	float *x = *owned = whole_floats(BIAS_HEADS * (n * n + 7 * n + 8), 2);
 	if (kind == 5)
 		x[0] = x[6] = -INFINITY;
 	switch (kind) {
@@ -19,7 +20,8 @@ static RtBias make_bias(int kind, int keys, const int32_t *places, float **owned
 	case 2: return (RtBias){x, 0, 0, NULL, -1};
 	case 3: return (RtBias){x, 7, 0, NULL, reach};
 	case 4: return (RtBias){x, 2 * (size_t)reach + 1, 0, places, reach};
-	default: return (RtBias){x, 0, 0, NULL, reach};
+	case 5: return (RtBias){x, 0, 0, NULL, reach};
+	default: return (RtBias){x, 7, 7 * BIAS_HEADS, n % 2 ? places : NULL, reach};
 	}
 }
 
@@ -76,12 +78,13 @@ static void check_attention_biased(void)
 static void check_by_distance(void)
 {
 	for (int tokens = 0; tokens < 12; tokens += 1 + tokens / 3)
-		for (int placed = 0; placed < 2; placed++) {
+		for (int form = 0; form < 4; form++) {
 			const int32_t places[12] = {0, 1, 1, 2, 5, 6, 9, 10, 11, 20, 21, 30};
+			const bool placed = form % 2, by_query = form / 2;
 			const size_t count = (size_t)(2 * tokens * tokens);
-			float *table = random_floats(2 * 9), *out = fresh(count + 1);
-			const RtBias bias = {table, 9, 0, placed ? places : NULL, 4};
-			by_distance_f32__scalar(out, table, bias.places, 2, tokens, 4);
+			float *table = random_floats(2 * 9 * 12), *out = fresh(count + 1);
+			const RtBias bias = {table, 9, by_query ? 18 : 0, placed ? places : NULL, 4};
+			by_distance_f32__scalar(out, table, bias.places, 2, tokens, 4, by_query);
 			check_same("by_distance_f32__scalar", "writes past the end", out + count, &UNTOUCHED, 4);
 			for (int at = 0; at < 2 * tokens * tokens; at++)
 				check_near("by_distance_f32__scalar", placed ? "places" : "tokens", at, out[at],

@@ -87,7 +87,7 @@ static double bias_exact(const RtBias *bias, int h, int i, int t)
 		return (double)head[(size_t)i * bias->query + (size_t)t];
 	int distance = bias->places ? bias->places[t] - bias->places[i] : t - i;
 	distance = rt_max(rt_min(distance, bias->reach), -bias->reach);
-	return (double)head[bias->reach + distance];
+	return (double)head[(size_t)i * bias->query + (size_t)(bias->reach + distance)];
 }
 
 /* Attention for a matrix whose rows contain the q, k and v of all heads, and the expected result. */

@@ -2,7 +2,7 @@
 the reference evaluator with transformers on the same directory, and a program with texts and pairs. Texts
 may have any length."""
 
-import json
+import json, re
 from _support import BERTC, TMP, bertc, build, compare, run
 from checkpoints import *
 from make_model import randomize
@@ -47,6 +47,10 @@ REFUSED = {
 }  # fmt: skip
 
 
+TEXTS = ["bako zu te", "", "a, b; ba", "naïve ﬁ １２", "bako zu\tte ma ko", "\tx", "<mask> <cls>"]
+NAMES = ["input_ids", "token_type_ids", "attention_mask"]
+
+
 def texts():
     r = torch.Generator().manual_seed(3)
     return [torch.randint(0, 97, (n,), generator=r).tolist() for n in (1, 2, 4, 5, 8, 13, 40)]
@@ -65,6 +69,31 @@ def compare_form(name, number, keys):
     want = [{"logits": model(torch.tensor([ids])).logits[0]} for ids in texts()]
     worst = agree(name, evaluate(directory, texts()), want)
     print(f"{name:30} worst {worst:.3f} of the tolerance", flush=True)
+
+
+def check_segments(directory):
+    """Segments count only where tokenizer_config.json asks for them: of each text, and of <cls>. Heads that
+    are pruned take their part of the tables along. Attention stays one op, whose memory is linear."""
+    model, out = load(Model, directory), directory / "m.bir"
+    (directory / "tokenizer_config.json").write_text(json.dumps({"model_input_names": NAMES}))
+    pairs = []
+    for n, ids in enumerate(texts()):
+        cut = n if n < len(ids) else 0
+        pairs.append((ids, [0] * cut + [1] * (len(ids) - cut - 1) + [2]))
+
+    def wanted():
+        for ids, types in pairs:
+            given = {"input_ids": torch.tensor([ids]), "token_type_ids": torch.tensor([types])}
+            yield {"logits": model(**given).logits[0]}
+
+    agree("segments", evaluate(directory, pairs), list(wanted()))
+    build(directory, out, "--emit=bir", "--passes=prune-heads{heads=0.1,1.0,1.2}", "--stop-after=prune-heads")
+    for layer, heads in ((0, [1]), (1, [0, 2])):
+        model.transformer.layer[layer].rel_attn.o.data[:, heads] = 0
+    agree("segments, fewer heads", evaluate(out, pairs), list(wanted()))
+    build(directory, out, "--emit=bir", "--passes=O2")
+    graph = out.read_text()
+    assert " per_pair=0 " in graph and not re.search(r"\w\[\d+,S,S\]", graph), graph
 
 
 def refused(directory, code, words, *options):
@@ -98,21 +127,28 @@ def check_length(directory):
 
 
 def check_program(directory):
-    """The tokenizer of transformers 5 gives no segments, neither for texts nor for pairs."""
+    """The tokenizer of transformers 5 gives no segments, neither for texts nor for pairs, unless its files
+    ask for them."""
     write_xlnet(directory, 97)
-    tokenizer, model = AutoTokenizer.from_pretrained(directory), load(Model, directory)
-    program = build(directory, TMP / "program", "--cpu=baseline")
-    for text in ("bako zu te", "", "a, b; ba", "naïve ﬁ １２", "bako\tte ma", "\tx", "<mask> <cls>"):
-        given = tokenizer(*text.split("\t"), return_tensors="pt")
-        assert "token_type_ids" not in given and given["input_ids"][0, -1] == tokenizer.cls_token_id
-        ids = run(program, "--tokenize", input=text.encode() + b"\n").stdout.split()
-        assert list(map(int, ids)) == given["input_ids"][0].tolist(), (text, ids, given)
-        got = json.loads(run(program, "--logits", input=text.encode() + b"\n").stdout)
-        compare(got, model(**given).logits[0].double(), text)
+    path, model = directory / "tokenizer_config.json", load(Model, directory)
+    for has in (False, True):
+        names = {"model_input_names": NAMES} if has else {}
+        path.write_text(json.dumps(json.loads(path.read_text()) | names))
+        tokenizer = AutoTokenizer.from_pretrained(directory)
+        program = build(directory, TMP / f"program{has}", "--cpu=baseline")
+        for text in TEXTS:
+            given = tokenizer(*text.split("\t"), return_tensors="pt")
+            assert ("token_type_ids" in given) == has
+            assert given["input_ids"][0, -1] == tokenizer.cls_token_id
+            ids = run(program, "--tokenize", input=text.encode() + b"\n").stdout.split()
+            assert list(map(int, ids)) == given["input_ids"][0].tolist(), (text, ids, given)
+            got = json.loads(run(program, "--logits", input=text.encode() + b"\n").stdout)
+            compare(got, model(**given).logits[0].double(), text)
 
 
 for number, (name, keys) in enumerate(FORMS.items()):
     compare_form(name, number, keys)
+check_segments(TMP / "form1")
 check_refused(TMP / "form0")
 check_length(TMP / "form0")
 check_program(TMP / "form0")

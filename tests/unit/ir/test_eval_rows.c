@@ -215,6 +215,10 @@ static void test_biases(void)
 		"%t = const [5, 6, 7, 0, 1, 2] : f32[2,3]\n %p = const [3, 1] : i32[2]\n"
 		"%y = by_distance %t, %p : f32[2,2,2]",
 		6, 5, 7, 6, 1, 0, 2, 1);
+	CHECK(0,
+		"%t = const [5, 6, 7, 0, 1, 2, 50, 60, 70, 8, 9, 10] : f32[2,6]\n %p = const [3, 1] : i32[2]\n"
+		"%y = by_distance %t, %p {heads=2} : f32[2,2,2]",
+		6, 5, 70, 60, 1, 0, 10, 9);
 	CHECK(1,
 		ZEROS "%t = const [0, 0, " LN2 "] : f64[1,3]\n"
 			  "%y = attention %q, %q, %v, %t {heads=1 pack=none} : f32[2,1]",
