@@ -74,6 +74,7 @@ Tensor *tensor_derived(Graph *graph, const Tensor *base, const char *what, Type 
 	tensor->parts = base->parts;
 	tensor->heads = base->heads;
 	tensor->repeats = base->repeats;
+	tensor->groups = base->groups;
 	tensor->turned = base->turned;
 	return tensor;
 }

@@ -104,6 +104,27 @@ static bool add_headed(Writer *w, const Tensor *tensor, const char *source)
 	return add_tensor(w, stored, source);
 }
 
+/* Adds the blocks of the diagonal of a grouped linear's weight (compiler/model/grouped.c). */
+static bool add_grouped(Writer *w, const Tensor *tensor, const char *source)
+{
+	const int64_t rows = tensor->type.dim[0].plus, columns = tensor->type.dim[1].plus,
+				  groups = tensor->groups;
+	const int64_t width = columns / groups, bytes = width * dtype_bytes[tensor->type.dtype];
+	bool outside = rows % groups != 0 || columns % groups != 0;
+	for (int64_t row = 0; row < rows && !outside; row++)
+		for (int64_t k = 0; k < columns && !outside; k++)
+			outside = k / width != row / (rows / groups) && tensor_at(tensor, row * columns + k) != 0;
+	if (outside)
+		return REFUSE(w, "%s no longer has %jd equal groups, which transformers' %s expects", source,
+			(intmax_t)groups, w->desc->family->model_type);
+	Tensor *stored = tensor_new(w->loaded->module, source,
+		type_make(tensor->type.dtype, 3, dim_number(rows), dim_number(width), dim_number(1)));
+	for (int64_t row = 0; row < rows; row++)
+		memcpy((uint8_t *)(uintptr_t)stored->data + row * bytes,
+			(const uint8_t *)tensor->data + (row * groups + row / (rows / groups)) * bytes, (size_t)bytes);
+	return add_tensor(w, stored, source);
+}
+
 static bool has_source(const Writer *w, const char *name)
 {
 	for (int32_t i = 0; i < w->ntensors; i++)
@@ -169,6 +190,8 @@ bool checkpoint_collect(Writer *w)
 			added = add_joined(w, tensor);
 		else if (tensor->heads)
 			added = add_unrepeated(w, tensor);
+		else if (tensor->groups)
+			added = add_grouped(w, tensor, source);
 		else if (tensor->turned || tensor->type.rank != module_find_tensor(module, source)->type.rank)
 			added = add_headed(w, tensor, source);
 		else

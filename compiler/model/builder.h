@@ -79,6 +79,9 @@ Value *build_linear_plain(Builder *, Value *x, const char *stem, int64_t rows, S
 /* The linear of part `part` of `parts`, equal parts of the `rows` rows of STEM: query, key or value. */
 Value *build_linear_rows(Builder *, Bias, Value *x, const char *stem, int64_t rows, Size, int32_t part,
 	int32_t parts, const char *origin);
+/* grouped.c: the linear STEM of as many groups as the size says. */
+Value *build_linear_grouped(
+	Builder *, Value *x, const char *stem, int64_t rows, Size groups, const char *origin);
 /* The keys or values of heads that share them: each head of the STEM's `kv_heads` is repeated. */
 Value *build_linear_shared(Builder *, Bias, Value *x, const char *stem, Size, const char *origin);
 /* rotary.c: changes *rotary by the object of config.json with its parameters, which may be missing or null.

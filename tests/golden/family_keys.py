@@ -2,7 +2,7 @@
 differ from BERT's, NAME_settle makes them fit again after some were set, NAME_idle knows parameters by which
 no output changes, NAME_blocks finds the last linears of blocks."""
 
-import re
+import math, re
 
 ACTIVATIONS = ["gelu", "gelu_new", "gelu_pytorch_tanh", "relu", "silu", "tanh"]
 
@@ -174,6 +174,48 @@ def roformer_keys(r, keys):
         "embedding_size": r.choice([33, 45, hidden]),
         "rotary_value": r.random() < 0.5,
     }
+
+
+def squeezebert_keys(r, keys):
+    """Groups that divide what each linear reads and makes."""
+    hidden = keys["hidden_size"]
+    divisors = [g for g in (1, 2, 3, 4, 5, 7, 8, 12, 19) if hidden % g == 0]
+    linears = ("q", "k", "v", "post_attention", "intermediate", "output")
+    return {
+        "num_hidden_layers": min(keys["num_hidden_layers"], 2),
+        "embedding_size": hidden,
+        "intermediate_size": hidden * r.choice([1, 2, 3]),
+        **{f"{name}_groups": r.choice(divisors) for name in linears},
+    }
+
+
+def squeezebert_settle(config):
+    """Groups that fit the sizes: fewer, where they do not."""
+    c = config
+    c.embedding_size = c.hidden_size
+    for name in ("q", "k", "v", "post_attention", "intermediate", "output"):
+        groups = getattr(c, f"{name}_groups")
+        both = math.gcd(c.hidden_size, c.intermediate_size if name in ("intermediate", "output") else 0)
+        setattr(c, f"{name}_groups", math.gcd(groups, both))
+
+
+class Grouped:
+    """The weight of a grouped convolution, with the columns of all groups side by side."""
+
+    def __init__(self, conv):
+        self.weight, self.groups = conv.weight.data, conv.groups
+        self.shape = (len(self.weight), self.weight.shape[1] * self.groups)
+
+    def __setitem__(self, at, value):
+        columns, rows = range(self.shape[1])[at[1]], self.shape[0] // self.groups
+        for column in columns if isinstance(at[1], slice) else [columns]:
+            group, own = divmod(column, self.weight.shape[1])
+            self.weight[group * rows : (group + 1) * rows, own] = value
+
+
+def squeezebert_blocks(layer):
+    """The weights of the last linears of the attention and of the feed-forward network."""
+    return [Grouped(layer.post_attention.conv1d), Grouped(layer.output.conv1d)]
 
 
 def eurobert_keys(r, keys):

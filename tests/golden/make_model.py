@@ -226,6 +226,13 @@ FAMILIES = {
             "output_embedding_size": r.choice([29, 51, keys["hidden_size"]]),
         },
     ),
+    "squeezebert": Family(
+        "SqueezeBert",
+        keys=squeezebert_keys,
+        settle=squeezebert_settle,
+        blocks=squeezebert_blocks,
+        idle=lambda name, c: not c.tie_word_embeddings and name == "cls.predictions.bias",
+    ),
     "nomic_bert": Family(
         "NomicBert",
         without=("qa",),
@@ -277,7 +284,7 @@ TESTED = ["bert", "distilbert", "roberta", "electra", "albert", "modernbert", "m
 TESTED += ["mobilebert", "xlnet", "deberta", "deberta-v2"]
 # Those that are made of parts of others: test_golden.py builds a model of each; all tests with FULL.
 RENAMED = ["xlm-roberta", "camembert", "ernie", "megatron-bert", "nomic_bert"]
-RENAMED += ["jina_embeddings_v3", "eurobert", "roformer", "rembert"]
+RENAMED += ["jina_embeddings_v3", "eurobert", "roformer", "rembert", "squeezebert"]
 if os.environ.get("FULL"):
     TESTED += RENAMED
 

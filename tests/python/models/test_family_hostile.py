@@ -21,7 +21,7 @@ SIZES = [
 # of some families
 MORE_SIZES = ["embedding_size", "num_hidden_groups", "inner_group_num", "relative_attention_num_buckets"]
 MORE_SIZES += ["intra_bottleneck_size", "num_feedforward_networks"]
-MORE_SIZES += ["input_embedding_size"]
+MORE_SIZES += ["input_embedding_size", "q_groups", "output_groups"]
 NONSENSE = ["24", 24.5, -1, 0, 2**31, 2**62, [24], {"n": 24}, True]
 count = 0
 

@@ -129,10 +129,10 @@ def check_stored(case):
 
 def older_differs(case, tied, matrix, bias):
     """The number of tensors that transformers 4.57.6 takes from another place, as measured. It always ties
-    the matrices, and also the bias of an untied decoder. If there are two biases, BERT, MobileBERT and
-    RoFormer take the head's."""
+    the matrices, and also the bias of an untied decoder. If there are two biases, BERT, MobileBERT,
+    RoFormer and SqueezeBERT take the head's."""
     table = tied is not False and matrix == "both"
-    both = bias == "both biases" and case.family in ("bert", "mobilebert", "roformer")
+    both = bias == "both biases" and case.family in ("bert", "mobilebert", "roformer", "squeezebert")
     return table + both + (tied is False and bias == "shared")
 
 
@@ -277,7 +277,7 @@ def rounded(model):
     """Angles of rotary positions stay as they are."""
     small = copy.deepcopy(model)
     for name, p in small.named_parameters():
-        if p.dim() == 2 and not re.search("rel_embeddings|embed_positions", name):  # used in products before
+        if p.dim() > 1 and not re.search("rel_embeddings|embed_positions", name):  # used in products before
             p.data.copy_(p.data.bfloat16().float())
     return small
 
