@@ -243,6 +243,17 @@ RT_FN void program_read_text(RtProgram *p, RtItem *item)
 
 /* ---- running a group ------------------------------------------------------------------------- */
 
+/* As fprintf would, which takes as long as the tokenizer itself. */
+RT_FN void program_print_id(FILE *out, int32_t id)
+{
+	char digits[12];
+	int at = sizeof digits;
+	do
+		digits[--at] = (char)('0' + id % 10);
+	while ((id /= 10) > 0);
+	fwrite(digits + at, 1, sizeof digits - (size_t)at, out);
+}
+
 /* --tokenize: prints what --ids reads; in JSON also the text of each token. */
 RT_FN void program_print_ids(RtProgram *p, const RtItem *item)
 {
@@ -256,7 +267,7 @@ RT_FN void program_print_ids(RtProgram *p, const RtItem *item)
 		for (int32_t i = piece->at; i < piece->at + piece->n; i++) {
 			if (i > piece->at)
 				putc(i == second || p->types[i] != p->types[i - 1] ? '\t' : ' ', p->out);
-			fprintf(p->out, "%d", (int)p->ids[i]);
+			program_print_id(p->out, p->ids[i]);
 		}
 		putc('\n', p->out);
 		return;

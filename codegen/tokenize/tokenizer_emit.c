@@ -159,8 +159,7 @@ static bool add_added(const TokenizerDesc *desc, Blob *blob, TokenizerLayout *la
 		if (token->normalized)
 			continue;
 		first[(unsigned char)token->text[0]] = 1;
-		if (token->single_word || token->lstrip
-			|| strncmp(token->text, "\xEF\xBF\xBD", 3) == 0) /* U+FFFD: any bad byte */
+		if (strncmp(token->text, "\xEF\xBF\xBD", 3) == 0) /* U+FFFD: any bad byte */
 			layout->skips = 0;
 	}
 	layout->added = layout_add(blob, &added);

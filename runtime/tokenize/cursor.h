@@ -17,7 +17,7 @@ struct Char {
  * been passed in the new order. As in the library, the r-th such mark gets the place of the r-th source
  * character, even if marks have moved. */
 typedef struct Run {
-	int32_t from, to, class, at, entry, rank, place, place_rank;
+	int32_t class, from, to, at, entry, rank, place, place_rank;
 } Run;
 
 /* A normaliser whose steps look at neighbours (normalizer.h): characters [next, queued) of the segment that
@@ -35,15 +35,14 @@ typedef struct NormalChar {
 } NormalChar;
 typedef struct Segment {
 	int32_t from, count, which;
-	Place behind[LAG_MAX];              /* as in Flow, for the next segment */
+	Place behind[LAG_MAX];              /* as in Cursor, for the next segment */
 	NormalChar chars[2][SEGMENT_CHARS]; /* steps read one and write the other; `which` has the result */
 } Segment;
 typedef struct Flow {
 	int32_t from, first; /* first: start + 1 of the first segment that is not empty; 0: not yet */
 	int32_t ready, fast;
-	int32_t begun, solid;  /* Strip: a character was returned; white space before this index stays */
-	int32_t lag;           /* characters by which places lag behind (normalizer.h) */
-	Place behind[LAG_MAX]; /* the last characters that the character map read before this segment */
+	int32_t begun, solid; /* Strip: a character was returned; white space before this index stays */
+	int32_t lag;          /* characters by which places lag behind (normalizer.h) */
 } Flow;
 
 struct Cursor {
@@ -54,11 +53,23 @@ struct Cursor {
 	int32_t head;           /* start of the last character with a starter, to which a run of marks belongs */
 	int32_t start, stop;    /* bytes of the queued characters */
 	int32_t queued, next;
-	uint32_t queue[4]; /* code point in bits 0-20, class in 21-22, as entries of the lists */
-	Run run;           /* class 0: not in a run */
-	Flow flow;
 	Segment *segment; /* computed last, by any copy of the cursor */
+	Flow flow;
+	Run run;               /* class 0: not in a run; then the rest, too, is idle (cursor_copy) */
+	uint32_t queue[4];     /* code point in bits 0-20, class in 21-22, as entries of the lists */
+	Place behind[LAG_MAX]; /* the last characters that the character map read before this segment */
 };
+
+/* *to = *from, for each character: the parts at the end, which most texts never use, only if they are in use.
+ * A whole copy takes as long as reading a character. */
+RT_INLINE void cursor_copy(Cursor *to, const Cursor *from)
+{
+	if (from->run.class > 0 || from->queued > from->next || from->flow.lag > 0
+		|| (from->flow.ready && !from->flow.first))
+		*to = *from;
+	else
+		memcpy(to, from, offsetof(Cursor, run) + sizeof from->run.class);
+}
 
 /* Decodes one character of text[at, end), U+FFFD for a maximal subpart of an ill-formed sequence, as in
  * Unicode and Python. Sets *length to its bytes, at least one. */

@@ -36,10 +36,10 @@ RT_FN int cut_match(const RtTokenizer *t, const CutScan *s, Cursor *end)
 	const uint16_t *table = (const uint16_t *)(const void *)(t->cut_data + s->cut->states);
 	const uint32_t width = (uint32_t)s->cut->classes + 1;
 	uint32_t state = 0;
-	Cursor c = s->at;
+	Cursor c = s->at, before = c;
 	int matches = 0;
 	for (;;) {
-		const Cursor before = c;
+		cursor_copy(&before, &c);
 		Char ch;
 		const int has = c.index < s->to && cursor_next(t, &c, &ch);
 		const uint32_t entry = table[state * width + (has ? cut_class(t, s->cut, ch.code) : width - 1)];

@@ -126,7 +126,7 @@ RT_FN void step_align(
 		if (from >= 0)
 			place = (Place){in[from].start, in[from].end};
 		else if (lag > 0)
-			place = c->flow.behind[LAG_MAX + rt_max(from, -LAG_MAX)];
+			place = c->behind[LAG_MAX + rt_max(from, -LAG_MAX)];
 		out[i].start = place.start;
 		out[i].end = place.end;
 		out[i].code &= 0x1FFFFF;
@@ -139,8 +139,7 @@ RT_FN void step_remember(const Cursor *c, const NormalChar *in, int32_t n, Segme
 {
 	for (int32_t i = 0; i < LAG_MAX; i++) {
 		const int32_t from = n - LAG_MAX + i;
-		segment->behind[i] = from >= 0 ? (Place){in[from].start, in[from].end}
-									   : c->flow.behind[LAG_MAX + from];
+		segment->behind[i] = from >= 0 ? (Place){in[from].start, in[from].end} : c->behind[LAG_MAX + from];
 	}
 }
 
@@ -285,7 +284,7 @@ RT_FN void normalizer_enter(const RtTokenizer *t, Cursor *c)
 	if (c->flow.lag > 0 && c->segment->from != c->flow.from)
 		(void)segment_fill(t, c, &to, &skipped);
 	if (c->flow.lag > 0)
-		memcpy(c->flow.behind, c->segment->behind, sizeof c->flow.behind);
+		memcpy(c->behind, c->segment->behind, sizeof c->behind);
 	c->flow.from = c->at;
 	c->queued = segment_fill(t, c, &c->at, &skipped);
 	c->next = 0;

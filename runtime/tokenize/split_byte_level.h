@@ -31,7 +31,7 @@ typedef struct ByteScan {
 
 RT_INLINE void byte_scan_next(const RtTokenizer *t, ByteScan *s)
 {
-	s->at = *s->c;
+	cursor_copy(&s->at, s->c);
 	s->has = s->c->index < s->to && cursor_next(t, s->c, &s->ch);
 }
 
@@ -59,7 +59,7 @@ RT_INLINE void byte_level_add(Word *word, const Char *ch)
 RT_INLINE void byte_scan_take(const RtTokenizer *t, ByteScan *s, Word *word)
 {
 	if (word->chars == 0) {
-		word->from.at = s->at;
+		cursor_copy(&word->from.at, &s->at);
 		word->from.prefix = s->prefix;
 	}
 	byte_level_add(word, &s->ch);

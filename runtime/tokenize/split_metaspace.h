@@ -39,13 +39,14 @@ RT_API void split_metaspace(const RtTokenizer *t, Cursor *c, int32_t to, Writer 
 	const uint32_t space = (uint32_t)t->split_number[METASPACE_CODE];
 	const int drops = t->split_number[METASPACE_DROP], splits = t->split_number[METASPACE_SPLIT];
 	int fresh = 1;
+	Cursor before = *c;
 	Word word;
 	Char ch;
 	word.bytes = 0;
 	word.chars = 0;
 	word.from = (WordReader){.next = metaspace_next};
 	while (c->index < to) {
-		const Cursor before = *c;
+		cursor_copy(&before, c);
 		if (!cursor_next(t, c, &ch))
 			break;
 		if (drops && ch.class == RT_SPACE) {
@@ -57,7 +58,7 @@ RT_API void split_metaspace(const RtTokenizer *t, Cursor *c, int32_t to, Writer 
 		if (splits && ch.code == space)
 			word_end(t, &word, w);
 		if (word.chars == 0) {
-			word.from.at = before;
+			cursor_copy(&word.from.at, &before);
 			word.from.prefix = fresh && metaspace_prepends(t, &ch);
 		}
 		if (word.chars == 0 && word.from.prefix) {

@@ -26,7 +26,7 @@ typedef struct Found {
 
 RT_FN void tokenizer_finder_pass(const RtTokenizer *t, Finder *f)
 {
-	Cursor before = f->at;
+	const Cursor before = f->at;
 	Char ch;
 	if (!cursor_next(t, &f->at, &ch))
 		return;
@@ -36,6 +36,34 @@ RT_FN void tokenizer_finder_pass(const RtTokenizer *t, Finder *f)
 		f->spaces = f->at;
 	else if (f->spaces.index == f->at.index)
 		f->spaces = before;
+}
+
+/* The character that ends before byte `at` of the text; *start: its first byte. Lead bytes are never part of
+ * an ill-formed sequence before them, so whole characters are the same in both directions. */
+RT_FN uint32_t tokenizer_before(const Cursor *c, int32_t at, int32_t *start)
+{
+	int32_t length;
+	for (int32_t from = at - 1; from >= 0 && from >= at - 4; from--) {
+		const uint32_t code = cursor_decode(c->text, from, c->end, &length);
+		if (from + length == at && (code != 0xFFFD || length == 3)) {
+			*start = from;
+			return code;
+		}
+	}
+	*start = at - 1;
+	return 0xFFFD;
+}
+
+/* Sets f->spaces in a raw text, where tokenizer_finder_pass has not seen all characters. */
+RT_FN void tokenizer_find_spaces(const RtTokenizer *t, Finder *f, const Cursor *match)
+{
+	int32_t start = match->at;
+	f->spaces = *match;
+	while (f->spaces.at > f->taken.at
+		&& cursor_record(t, tokenizer_before(match, f->spaces.at, &start))->bits & RT_RAW_SPACE) {
+		f->spaces.at = start;
+		f->spaces.index--;
+	}
 }
 
 /* The longest added token that begins at the cursor; -1: none. Returns its index, and sets the cursor after
@@ -74,6 +102,10 @@ RT_FN int tokenizer_find(const RtTokenizer *t, Finder *f, Found *found)
 				f->at.at++;
 			f->at.index += f->at.at
 				- from; /* counts bytes instead of characters, because indices are only compared */
+			if (f->at.at == f->at.end)
+				return 0;
+			f->after_word = f->at.at > 0
+				&& cursor_record(t, tokenizer_before(&f->at, f->at.at, &from))->bits & RT_RAW_WORD;
 		}
 		Cursor match = f->at, peek;
 		int before_word = f->after_word;
@@ -85,6 +117,8 @@ RT_FN int tokenizer_find(const RtTokenizer *t, Finder *f, Found *found)
 		uint32_t flags = t->added[found->added].flags;
 		found->from = match;
 		if (flags & RT_ADDED_LSTRIP) {
+			if (match.raw && t->skips)
+				tokenizer_find_spaces(t, f, &match);
 			if (f->spaces.index < match.index)
 				found->from = f->spaces;
 			if (found->from.index < f->taken.index)

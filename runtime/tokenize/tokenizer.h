@@ -109,7 +109,7 @@ typedef struct RtPiece {
 	NUMBER(nadded_raw) \
 	NUMBER(nadded_clean) \
 	NUMBER(trim_prefix) /* trim keeps the first character of a text's first token */ \
-	NUMBER(skips)       /* no token of added_raw depends on its neighbours */ \
+	NUMBER(skips)       /* no token of added_raw begins with U+FFFD, which any bad byte is */ \
 	NUMBER(nsteps)      /* 0: records alone are the normaliser */ \
 	NUMBER(strips)      /* RT_STRIP_LEFT, RT_STRIP_RIGHT */ \
 	NUMBER(ncuts)       /* pre-tokenizers before the last one */ \

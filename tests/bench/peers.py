@@ -80,7 +80,8 @@ def export():
     model = torch_model("eager")
     names = ["input_ids", "attention_mask"]
     # XLNet without them leaves the segments out, as with its tokenizer
-    if "token_type_ids" in model.forward.__code__.co_varnames and model.config.model_type != "xlnet":
+    takes = "token_type_ids" in model.forward.__code__.co_varnames and model.config.model_type != "xlnet"
+    if takes and getattr(model.config, "type_vocab_size", 1) > 0:
         names.append("token_type_ids")
 
     class Hidden(torch.nn.Module):
