@@ -1,7 +1,8 @@
 /* families/deberta_v2.c: DeBERTa-v2 and v3 (He, Liu, Gao, Chen 2021; He, Gao, Chen 2021), as transformers'
  * DebertaV2* classes compute it: BERT whose scores have two more products: of queries with a row for the
  * distance of the key (content to position), and of keys with a row for that of the query (position to
- * content). Far distances share rows in logarithmic buckets. The decoder of masked words has two forms
+ * content). Far distances share rows in logarithmic buckets. A convolution over the tokens may follow the
+ * first layer. The decoder of masked words has two forms
  * (`legacy`); a classifier has a pooler of its own. */
 #include <math.h>
 #include <string.h>
@@ -81,6 +82,66 @@ static void set_distances(Builder *b, LayerNames *names)
 		names->attention.far_query = shared ? names->attention.query : far_query;
 }
 
+/* ---- the convolution ------------------------------------------------------------------------- */
+
+/* conv.weight [H,H/groups,taps] as the rows of a linear over the tokens around one, side by side:
+ * [H,taps*H], zeros outside of a group. */
+static Value *conv_weight(Builder *b, const char *name, const char *origin)
+{
+	const ModelDesc *desc = b->desc;
+	const int64_t hidden = desc->hidden, taps = desc->conv, width = hidden / desc->conv_groups;
+	const Tensor *from = builder_floats(b, name, NULL, origin);
+	if (!from)
+		return NULL;
+	char found[128];
+	const Type *type = &from->type;
+	if (type->rank != 3 || type->dim[0].plus != hidden || type->dim[1].plus != width
+		|| type->dim[2].plus != taps) {
+		builder_fail(b, EXIT_INPUT, "%s: %s is %s, expected [%jd,%jd,%jd]; do %s, %s and %s match it?",
+			origin, name, type_print(type, found), (intmax_t)hidden, (intmax_t)width, (intmax_t)taps,
+			size_name(desc, SIZE_HIDDEN), size_name(desc, SIZE_CONV_GROUPS), size_name(desc, SIZE_CONV));
+		return NULL;
+	}
+	from = builder_narrowed(b, from);
+	Tensor *to = tensor_new(b->module, builder_text(b, "%s.rows", name),
+		type_make(from->type.dtype, 2, dim_number(hidden), dim_number(taps * hidden)));
+	for (int64_t n = 0; n < hidden; n++)
+		for (int64_t c = 0; c < width; c++)
+			for (int64_t t = 0; t < taps; t++)
+				tensor_set(to, (n * taps + t) * hidden + n / width * width + c,
+					tensor_at(from, (n * width + c) * taps + t));
+	return graph_const(b->graph, NULL, to, origin);
+}
+
+/* norm(y + act(conv(x))): what follows the first layer, of which x is the input and y the output. It counts
+ * as a part of that layer. */
+static Value *convolution(Builder *b, Value *x, Value *y)
+{
+	const ModelDesc *desc = b->desc;
+	const char *origin = block_origin(b, 0, "conv"),
+			   *stem = builder_text(b, "%sencoder.conv.conv", b->prefix),
+			   *norm = builder_text(b, "%sencoder.conv.LayerNorm", b->prefix);
+	Value *taps[CONV_MOST];
+	if (desc->conv % 2 == 0 || desc->hidden % desc->conv_groups != 0)
+		builder_fail(b, EXIT_UNSUPPORTED,
+			"%s is %d and %s %d; expected an odd number, and a divisor of %s %d", size_name(desc, SIZE_CONV),
+			desc->conv, size_name(desc, SIZE_CONV_GROUPS), desc->conv_groups, size_name(desc, SIZE_HIDDEN),
+			desc->hidden);
+	for (int32_t t = 0; t < desc->conv && !b->failed; t++) {
+		const Attrs shift = {.has = A_start, .start = t - desc->conv / 2};
+		taps[t] = shift.start ? build_op(b, OP_SHIFT, &x, 1, &shift, origin) : x;
+	}
+	const Attrs columns = {.has = A_axis, .axis = 1};
+	Value *around = b->failed ? NULL : build_op(b, OP_CONCAT, taps, desc->conv, &columns, origin),
+		  *weight = conv_weight(b, builder_text(b, "%s.weight", stem), origin),
+		  *bias = build_tensor(
+			  b, builder_text(b, "%s.bias", stem), NULL, desc->hidden, 0, SIZE_HIDDEN, origin);
+	around = build_op(b, OP_LINEAR, (Value *[]){around, weight, bias}, 3, NULL, origin);
+	around = build_activation(b, desc->conv_activation, around, origin);
+	return build_layernorm(
+		b, build_binary(b, OP_ADD, y, around, origin), norm, block_origin(b, 0, "conv.norm"));
+}
+
 /* ---- the encoder ----------------------------------------------------------------------------- */
 
 Value *deberta_encoder(Builder *b, LayerNames names)
@@ -95,7 +156,11 @@ Value *deberta_encoder(Builder *b, LayerNames names)
 	};
 	Value *x = block_embeddings(b, &embeddings);
 	set_distances(b, &names);
-	return block_post_norm_layers(b, &names, x);
+	for (int32_t i = 0; i < desc->layers && !b->failed; i++) {
+		Value *y = block_after_attention(b, &names, x, block_attention(b, &names, x, i), i);
+		x = i == 0 && desc->conv ? convolution(b, x, y) : y;
+	}
+	return x;
 }
 
 static Value *encoder(Builder *b) { return deberta_encoder(b, layer); }
@@ -203,19 +268,17 @@ bool deberta_read(ModelDesc *desc, const json_t *config, bool strict, const char
 
 static bool read(ModelDesc *desc, const json_t *config, const char *path, Diag *diag)
 {
-	const char *norm = "none";
+	const char *norm = "none", *act = "tanh";
 	if (!deberta_read(desc, config, false, path, diag)
 		|| !json_member_bool(config, "share_att_key", &desc->trait[TRAIT_SHARED_PLACES], path, diag)
-		|| !json_member_text(config, "norm_rel_ebd", &norm, path, diag))
+		|| !json_member_text(config, "norm_rel_ebd", &norm, path, diag)
+		|| !json_member_text(config, "conv_act", &act, path, diag))
 		return false;
+	if (desc->conv > 0)
+		desc->conv_activation = mem_string(desc->mem, act, strlen(act));
 	desc->trait[TRAIT_NORMED_PLACES] = has_word(norm, "layer_norm");
 	return check_width(desc, config, "attention_head_size", desc->hidden / desc->heads, path, diag);
 }
-
-static const FamilyRefusal refused[] = {
-	{"conv_kernel_size", "0", "the convolution after the first layer is not supported"},
-	{NULL, NULL, NULL},
-};
 
 const Family family_deberta_v2 = {
 	.model_type = "deberta-v2",
@@ -228,10 +291,11 @@ const Family family_deberta_v2 = {
 		[SIZE_POSITIONS] = {"max_position_embeddings", NULL, 512},
 		[SIZE_BUCKETS] = {"position_buckets", NULL, -1},
 		[SIZE_REACH] = {"max_relative_positions", NULL, -1},
+		[SIZE_CONV] = {"conv_kernel_size", NULL, 0},
+		[SIZE_CONV_GROUPS] = {"conv_groups", NULL, 1},
 		[SIZE_TYPES] = {"type_vocab_size", NULL, 0}},
 	DEBERTA_PARTS,
 	.traits = DEBERTA_TRAITS | 1u << TRAIT_SHARED_PLACES | 1u << TRAIT_NORMED_PLACES,
 	.read = read,
-	.refused = refused,
 	.encoder = encoder,
 };

@@ -255,9 +255,9 @@ static bool refuse_foreign(XmlReader *r, xmlNodePtr node)
 	const struct {
 		const char *name;
 		bool known;
-	} attributes[] = {{"head-activation", family->head_activation.key}, {"rotary-theta", rotary},
-		{"rotary-factor", rotary}, {"local-layers", local},
-		{"local-rotary-theta", local && attr_text(r->desc, node, "local-layers")},
+	} attributes[] = {{"head-activation", family->head_activation.key},
+		{"conv-activation", r->desc->conv > 0}, {"rotary-theta", rotary}, {"rotary-factor", rotary},
+		{"local-layers", local}, {"local-rotary-theta", local && attr_text(r->desc, node, "local-layers")},
 		{"local-rotary-factor", local && attr_text(r->desc, node, "local-layers")}};
 	for (size_t i = 0; i < sizeof attributes / sizeof *attributes; i++)
 		if (!attributes[i].known && attr_text(r->desc, node, attributes[i].name))
@@ -314,6 +314,7 @@ static bool read_encoder(XmlReader *r, xmlNodePtr node)
 	desc->activation = attr_text(desc, node, "activation");
 	desc->head_activation = desc->family->head_activation.key ? attr_text(desc, node, "head-activation")
 															  : NULL;
+	desc->conv_activation = attr_text(desc, node, "conv-activation");
 	desc->eps = strtod(attr_text(desc, node, "eps"), NULL);
 	return refuse_foreign(r, node) && read_parts(r, node) && read_rotary(r, node);
 }

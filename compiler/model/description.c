@@ -185,6 +185,10 @@ static bool check_encoder(Checker *c)
 	if (family->rotary && d->hidden / d->heads % 2 != 0)
 		return FAIL(c, EXIT_INPUT, "%s is %d, but %d heads (%s) of an odd size have no rotary positions",
 			size_name(d, SIZE_HIDDEN), d->hidden, d->heads, size_name(d, SIZE_HEADS));
+	if (d->conv > 0 && (!d->conv_activation || !activation_is_known(d->conv_activation)))
+		return FAIL(c, EXIT_UNSUPPORTED, "%s \"%s\" is not supported; known: %s",
+			d->from_config ? "conv_act" : "conv-activation", d->conv_activation ? d->conv_activation : "",
+			activation_list());
 	if (!activation_is_known(d->activation))
 		return FAIL(c, EXIT_UNSUPPORTED, "%s \"%s\" is not supported; known: %s",
 			d->from_config ? family->activation.key : "activation", d->activation, activation_list());

@@ -5,7 +5,8 @@
 #define BERTC_DESCRIPTION_H
 #include "codegen/codegen.h"
 
-struct json_t; /* of jansson: files that read config.json include it */
+enum { CONV_MOST = 15 }; /* tokens that a convolution reads */
+struct json_t;           /* of jansson: files that read config.json include it */
 
 /* SIZE_LAYERS etc.: index of each size of an encoder. MOST_LAYERS etc.: its upper bound. SIZE_LABELS is not a
  * size of the encoder, but messages name it like one. */
@@ -86,6 +87,7 @@ typedef struct ModelDesc {
 		from_config; /* from config.json: messages name its keys; the checkpoint may hold no further layers */
 	bool untied;     /* the fill-mask decoder has its own table and bias (tie_word_embeddings false) */
 	const char *activation;      /* as config.json spells it */
+	const char *conv_activation; /* of the convolution; NULL: there is none */
 	const char *head_activation; /* of heads, if the family has a key for it; NULL: none */
 	double eps;
 	bool unbiased[BIAS_COUNT]; /* the part has no biases */

@@ -86,6 +86,7 @@ static void write_encoder(const ModelDesc *d, FILE *out)
 	fputs(d->untied ? " tied=\"false\"\n          " : "\n          ", out);
 	write_attr(out, "activation", d->activation);
 	write_attr(out, "head-activation", d->head_activation);
+	write_attr(out, "conv-activation", d->conv_activation);
 	write_real(out, "eps", d->eps);
 	write_words(d, out, "unbiased", bias_words, d->unbiased, BIAS_COUNT);
 	write_words(d, out, "traits", trait_words, d->trait, TRAIT_COUNT);

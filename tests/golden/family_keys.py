@@ -101,11 +101,22 @@ def deberta_keys(r, keys):
     }
 
 
+def deberta_v2_keys(r, keys):
+    """Every other model with a convolution behind its first layer."""
+    own = deberta_keys(r, keys)
+    if r.random() < 0.5:
+        own |= {"conv_kernel_size": r.choice([1, 3, 5]), "conv_act": r.choice(ACTIVATIONS)}
+        own |= {"conv_groups": r.choice([1, 1, keys["num_attention_heads"]])}
+    return own
+
+
 def deberta_settle(config):
     """Sizes that follow others."""
     config.pooler_hidden_size = config.hidden_size
     if not config.legacy:
         config.embedding_size = config.hidden_size
+    if config.hidden_size % getattr(config, "conv_groups", 1):
+        config.conv_groups = 1
 
 
 def deberta_blocks(layer):

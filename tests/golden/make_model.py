@@ -193,7 +193,7 @@ FAMILIES = {
     "deberta-v2": Family(
         "DebertaV2",
         segments=lambda config: config.type_vocab_size > 1,
-        keys=deberta_keys,
+        keys=deberta_v2_keys,
         settle=deberta_settle,
         blocks=deberta_blocks,
         has_positions=False,  # in some models

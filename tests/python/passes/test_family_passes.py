@@ -89,6 +89,8 @@ def without_layers(model, gone):
     kept = [l for i, l in enumerate(layers) if i not in gone]
     del layers[:]
     layers.extend(kept)
+    if 0 in gone and getattr(model.config, "conv_kernel_size", 0):  # DeBERTa's convolution counts as its part
+        model.base_model.encoder.conv = None
     if hasattr(model.config, "num_hidden_groups"):  # these decide which group runs
         model.config.num_hidden_layers = model.config.num_hidden_groups = len(kept)
     return model

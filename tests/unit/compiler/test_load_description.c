@@ -273,7 +273,7 @@ static void test_schema_sizes(void)
 	for (const char *at = part; (at = strstr(at, "<attribute ")); at++)
 		found++;
 	CU_ASSERT_EQUAL(
-		found, SIZE_COUNT + 12); /* family, tied, activation, eps, unbiased, traits, head-activation, and
+		found, SIZE_COUNT + 13); /* family, tied, activation, eps, unbiased, traits, head-activation, and
 								  of rotary positions: theta, factor, local-layers and both for them */
 	free(part);
 }
