@@ -254,9 +254,9 @@ bool deberta_read(ModelDesc *desc, const json_t *config, bool strict, const char
 {
 	bool *has = desc->trait, legacy = true;
 	has[TRAIT_PLACED] = true;
-	if (!json_member_bool(config, "relative_attention", &has[TRAIT_RELATIVE], path, diag)
-		|| !json_member_bool(config, "position_biased_input", &has[TRAIT_PLACED], path, diag)
-		|| !json_member_bool(config, "legacy", &legacy, path, diag)
+	if (!json_member_flag(config, "relative_attention", &has[TRAIT_RELATIVE], path, diag)
+		|| !json_member_flag(config, "position_biased_input", &has[TRAIT_PLACED], path, diag)
+		|| !json_member_flag(config, "legacy", &legacy, path, diag)
 		|| !read_kinds(desc, config, strict, path, diag))
 		return false;
 	desc->embedding = desc->embedding ? desc->embedding : desc->hidden;

@@ -148,11 +148,11 @@ static bool check_width(const ModelDesc *desc, const json_t *config, const char 
 static bool read(ModelDesc *desc, const json_t *config, const char *path, Diag *diag)
 {
 	bool trigram = true, bottleneck = true, attention = false, query = true, activated = true;
-	if (!json_member_bool(config, "trigram_input", &trigram, path, diag)
-		|| !json_member_bool(config, "use_bottleneck", &bottleneck, path, diag)
-		|| !json_member_bool(config, "use_bottleneck_attention", &attention, path, diag)
-		|| !json_member_bool(config, "key_query_shared_bottleneck", &query, path, diag)
-		|| !json_member_bool(config, "classifier_activation", &activated, path, diag)
+	if (!json_member_flag(config, "trigram_input", &trigram, path, diag)
+		|| !json_member_flag(config, "use_bottleneck", &bottleneck, path, diag)
+		|| !json_member_flag(config, "use_bottleneck_attention", &attention, path, diag)
+		|| !json_member_flag(config, "key_query_shared_bottleneck", &query, path, diag)
+		|| !json_member_flag(config, "classifier_activation", &activated, path, diag)
 		|| !read_norm(desc, config, path, diag))
 		return false;
 	if (bottleneck && !desc->bottleneck)

@@ -238,7 +238,7 @@ static bool read_config(ModelDesc *desc, const json_t *config, const char *path,
 	int64_t given = 0;
 	bool projects = true;
 	if (!json_member_int(config, "d_head", 0, INT32_MAX, &given, path, diag)
-		|| !json_member_bool(config, "summary_use_proj", &projects, path, diag))
+		|| !json_member_flag(config, "summary_use_proj", &projects, path, diag))
 		return false;
 	desc->trait[TRAIT_BARE_HEAD] = !projects;
 	if (given && (given != size || desc->hidden % desc->heads != 0))

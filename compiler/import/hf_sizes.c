@@ -61,8 +61,7 @@ static bool read_biases(HfReader *r)
 		const char *key = r->desc->family->bias[i].key;
 		bool biased = !r->desc->family->bias[i].none;
 		if (key)
-			good &= !is_null(r, key, "true or false")
-				&& json_member_bool(r->config, key, &biased, r->config_path, r->diag);
+			good &= json_member_flag(r->config, key, &biased, r->config_path, r->diag);
 		r->desc->unbiased[i] = !biased;
 	}
 	return good;
@@ -73,7 +72,7 @@ static bool read_head_activation(HfReader *r)
 	const char *key = r->desc->family->head_activation.key, *word = r->desc->family->head_activation.fallback;
 	if (!key)
 		return true;
-	if (!json_member_text(r->config, key, &word, r->config_path, r->diag))
+	if (is_null(r, key, "a string") || !json_member_text(r->config, key, &word, r->config_path, r->diag))
 		return false;
 	r->desc->head_activation = mem_string(r->desc->mem, word, strlen(word));
 	return true;
@@ -96,10 +95,11 @@ bool hf_read_sizes(HfReader *r)
 #undef SIZE
 	r->desc->eps = family->eps.fallback;
 	if (family->eps.key)
-		good &= json_member_real(r->config, family->eps.key, &r->desc->eps, r->config_path, r->diag);
-	good &= json_member_text(r->config, family->activation.key, &activation, r->config_path, r->diag);
-	good &= !is_null(r, "tie_word_embeddings", "true or false")
-		&& json_member_bool(r->config, "tie_word_embeddings", &tied, r->config_path, r->diag);
+		good &= !is_null(r, family->eps.key, "a number")
+			&& json_member_real(r->config, family->eps.key, &r->desc->eps, r->config_path, r->diag);
+	good &= !is_null(r, family->activation.key, "a string")
+		&& json_member_text(r->config, family->activation.key, &activation, r->config_path, r->diag);
+	good &= json_member_flag(r->config, "tie_word_embeddings", &tied, r->config_path, r->diag);
 	r->desc->untied = !tied;
 	good &= read_biases(r) && read_head_activation(r);
 	r->desc->activation = mem_string(r->desc->mem, activation, strlen(activation));

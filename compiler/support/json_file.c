@@ -110,6 +110,15 @@ bool json_member_bool(const json_t *object, const char *key, bool *out, const ch
 	return true;
 }
 
+bool json_member_flag(const json_t *object, const char *key, bool *out, const char *path, Diag *diag)
+{
+	const json_t *value = json_object_get(object, key);
+	if (value && json_is_null(value))
+		return diag_error_in(diag, EXIT_INPUT, path, 0,
+			"%s is null, expected true or false; leave the key out for the default", key);
+	return json_member_bool(object, key, out, path, diag);
+}
+
 bool json_member_text(const json_t *object, const char *key, const char **out, const char *path, Diag *diag)
 {
 	const json_t *value = member(object, key);

@@ -17,6 +17,9 @@ bool json_member_int(const json_t *object, const char *key, int64_t least, int64
 	const char *path, Diag *);
 bool json_member_real(const json_t *object, const char *key, double *out, const char *path, Diag *);
 bool json_member_bool(const json_t *object, const char *key, bool *out, const char *path, Diag *);
+/* The same, but null is an error: transformers 4 takes it for false, whatever the default is, and
+ * transformers 5 refuses it. */
+bool json_member_flag(const json_t *object, const char *key, bool *out, const char *path, Diag *);
 /* The object keeps ownership of the string. */
 bool json_member_text(const json_t *object, const char *key, const char **out, const char *path, Diag *);
 /* Writes it, indented; the file appears whole. Reals have `digits` digits: with 15, 1e-12 stays

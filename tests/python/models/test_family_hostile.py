@@ -22,6 +22,10 @@ SIZES = [
 MORE_SIZES = ["embedding_size", "num_hidden_groups", "inner_group_num", "relative_attention_num_buckets"]
 MORE_SIZES += ["intra_bottleneck_size", "num_feedforward_networks"]
 MORE_SIZES += ["input_embedding_size", "q_groups", "output_groups"]
+# null is no default: transformers 4 takes it for false, or for no activation
+NULLS = ["trigram_input", "use_bottleneck", "key_query_shared_bottleneck", "classifier_activation"]
+NULLS += ["position_biased_input", "legacy", "summary_use_proj", "summary_activation", "pooler_hidden_act"]
+NULLS += ["hidden_act", "layer_norm_eps"]
 NONSENSE = ["24", 24.5, -1, 0, 2**31, 2**62, [24], {"n": 24}, True]
 count = 0
 
@@ -71,6 +75,13 @@ def check_config(family, row, good):
         directory = broken(good, "activation")
         rewrite_config(directory, **{activation: value})
         refused(directory, (3, 4), activation, "is not JSON")
+    for key in NULLS:
+        own = row.names.get(key, key)
+        if own in own_keys:
+            directory = broken(good, "null")
+            config = json.loads((good / "config.json").read_text()) | {own: None}
+            (directory / "config.json").write_text(json.dumps(config))
+            refused(directory, (3,), f"{own} is null")
     if row.starts_behind_padding and row.padding(SimpleNamespace(pad_token_id=7)) == 7:
         for value in (-1, 10**6, "1", 1.5, [1], json.loads((good / "config.json").read_text())["vocab_size"]):
             directory = broken(good, "padding")
