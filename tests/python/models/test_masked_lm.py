@@ -80,7 +80,8 @@ class Case:
         model, info = self.row.classes()["fill-mask"].from_pretrained(
             directory, attn_implementation="eager", dtype=torch.float32, output_loading_info=True
         )
-        return model.eval(), set(info["missing_keys"])
+        full = {name for name, tensor in model.state_dict().items() if tensor.numel()}
+        return model.eval(), full & set(info["missing_keys"])
 
     def logits(self, model):
         return [model(**self.row.inputs(ids)).logits[0] for ids in self.batch]

@@ -300,7 +300,7 @@ if SHARED:  # measured on data: the pass reports the score that eval gives after
     passes = f"prune-blocks{{by=accuracy keep=11 data={data} limit={limit}}},O2"
     model = SHARED / "models/minilm-sst2"
     build(model, TMP / "b.so", "--emit=shared", f"--passes={passes}", f"--ledger={out}")
-    note = [n for n in json.loads(out.read_text())["passes"][0]["notes"] if "goes" in n][0]
+    note = [n for n in json.loads(out.read_text())["passes"][0]["notes"] if " is removed" in n][0]
     block = note.split()
     listed = f"prune-blocks{{blocks={block[3]}.{block[0]}}},O2"
     scored = json.loads(
