@@ -2,8 +2,7 @@
  * DebertaV2* classes compute it: BERT whose scores have two more products: of queries with a row for the
  * distance of the key (content to position), and of keys with a row for that of the query (position to
  * content). Far distances share rows in logarithmic buckets. A convolution over the tokens may follow the
- * first layer. The decoder of masked words has two forms
- * (`legacy`); a classifier has a pooler of its own. */
+ * first layer. The decoder of masked words has two forms (`legacy`); a classifier has a pooler of its own. */
 #include <math.h>
 #include <string.h>
 #include "compiler/support/json_file.h"
@@ -102,6 +101,8 @@ static Value *conv_weight(Builder *b, const char *name, const char *origin)
 			size_name(desc, SIZE_HIDDEN), size_name(desc, SIZE_CONV_GROUPS), size_name(desc, SIZE_CONV));
 		return NULL;
 	}
+	if (!builder_has_room(b, hidden, taps * hidden, "a convolution's weights", "use smaller sizes", origin))
+		return NULL;
 	from = builder_narrowed(b, from);
 	Tensor *to = tensor_new(b->module, builder_text(b, "%s.rows", name),
 		type_make(from->type.dtype, 2, dim_number(hidden), dim_number(taps * hidden)));

@@ -76,13 +76,14 @@ bool deberta_read(ModelDesc *, const struct json_t *config, bool strict, const c
 			.encoder_act = true, .norm = "*.transform.LayerNorm", .out = "*.decoder", .bias = "*.bias"}, \
 	}
 
-/* The heads of BERT. */
+/* The heads of BERT. Other families have its classifier, or its decoder of masked words. */
+#define BERT_CLASSIFIER head_classify, .tensors = "classifier", .pooling = "pooler", .out = "*"
+#define BERT_WORDS \
+	head_words, .tensors = "cls.predictions", .dense = "*.transform.dense", .norm = "*.transform.LayerNorm", \
+		.out = "*.decoder", .bias = "*.bias", .bias_won = true
 #define BERT_HEADS \
 	{ \
-		[TASK_CLASSIFY] = {head_classify, .tensors = "classifier", .pooling = "pooler", .out = "*"}, \
-		ROW_HEADS, \
-		[TASK_FILL_MASK] = {head_words, .tensors = "cls.predictions", .dense = "*.transform.dense", \
-			.norm = "*.transform.LayerNorm", .out = "*.decoder", .bias = "*.bias", .bias_won = true}, \
+		[TASK_CLASSIFY] = {BERT_CLASSIFIER}, ROW_HEADS, [TASK_FILL_MASK] = { BERT_WORDS } \
 	}
 #define BERT_PAIR {"cls.seq_relationship", "next-sentence", {"is_next", "not_next"}, false}
 

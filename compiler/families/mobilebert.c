@@ -199,15 +199,8 @@ const Family family_mobilebert = {
 	.encoder = encoder,
 	.head =
 		{
-			[TASK_CLASSIFY] = {head_classify, .tensors = "classifier", .pooling = "pooler", .out = "*"},
+			[TASK_CLASSIFY] = {BERT_CLASSIFIER},
 			ROW_HEADS,
-			[TASK_FILL_MASK] = {head_words,
-				.tensors = "cls.predictions",
-				.dense = "*.transform.dense",
-				.norm = "*.transform.LayerNorm",
-				.out = "*.decoder",
-				.rest = "*.dense",
-				.bias = "*.bias",
-				.bias_won = true},
+			[TASK_FILL_MASK] = {BERT_WORDS, .rest = "*.dense"},
 		},
 };

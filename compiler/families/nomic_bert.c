@@ -41,7 +41,7 @@ const Family family_nomic_bert = {
 	.encoder = encoder,
 	.head =
 		{
-			[TASK_CLASSIFY] = {head_classify, .tensors = "classifier", .pooling = "pooler", .out = "*"},
+			[TASK_CLASSIFY] = {BERT_CLASSIFIER},
 			ROW_HEADS,
 			[TASK_FILL_MASK] = {head_words,
 				.tensors = "cls.predictions",

@@ -46,7 +46,7 @@ const Family family_rembert = {
 	.encoder = encoder,
 	.head =
 		{
-			[TASK_CLASSIFY] = {head_classify, .tensors = "classifier", .pooling = "pooler", .out = "*"},
+			[TASK_CLASSIFY] = {BERT_CLASSIFIER},
 			ROW_HEADS,
 			[TASK_FILL_MASK] = {head_words,
 				.tensors = "cls.predictions",

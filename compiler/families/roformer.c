@@ -37,7 +37,8 @@ static Value *angles(Builder *b)
 	const Tensor *stored = NULL;
 	if (builder_has(b, name))
 		stored = builder_tensor(b, name, NULL, desc->positions, size, SIZE_POSITIONS, origin);
-	if (b->failed)
+	if (b->failed
+		|| !builder_has_room(b, desc->max_tokens, size, "angles", "give a smaller --max-tokens", origin))
 		return NULL;
 	const Type type = type_make(DT_F32, 2, dim_number(desc->max_tokens), dim_number(size));
 	Tensor *table = tensor_new(b->module, NULL, type);
@@ -95,12 +96,6 @@ const Family family_roformer = {
 				.dense = "*.dense",
 				.out = "*.out_proj"},
 			ROW_HEADS,
-			[TASK_FILL_MASK] = {head_words,
-				.tensors = "cls.predictions",
-				.dense = "*.transform.dense",
-				.norm = "*.transform.LayerNorm",
-				.out = "*.decoder",
-				.bias = "*.bias",
-				.bias_won = true},
+			[TASK_FILL_MASK] = {BERT_WORDS},
 		},
 };

@@ -1,4 +1,4 @@
-/* families/xlnet.c: XLNet (Yang et al. 2019), as transformers' XLNet* classes compute it without memories,
+/* families/xlnet.c: XLNet (Yang et al. 2019), as transformers' XLNet* classes compute it without memories
  * and permutations. Texts have no positions. The score of query i and key j is
  *
  *   ((q_i + w) k_j + (q_i + r) p_(i-j) + (q_i + s) e_same) / sqrt(d),   p_n = R sinusoids(n)
@@ -48,7 +48,6 @@ static Tensor *sinusoid_table(Builder *b, int32_t reach)
 
 static bool make_distances(Builder *b, Distances *all)
 {
-	enum { SINUSOIDS_MAX = 1 << 27 }; /* 512 MiB */
 	const ModelDesc *desc = b->desc;
 	const char *origin = "attention.distances";
 	int32_t reach = desc->max_tokens - 1;
@@ -60,10 +59,9 @@ static bool make_distances(Builder *b, Distances *all)
 	if (desc->hidden % 2 != 0)
 		return builder_fail(b, EXIT_INPUT, "%s is %d, but an odd size has no sinusoids",
 			size_name(desc, SIZE_HIDDEN), desc->hidden);
-	if (count * desc->hidden > SINUSOIDS_MAX)
-		return builder_fail(b, EXIT_UNSUPPORTED,
-			"%d tokens (%s) of hidden size %d have more sinusoids than %d; give a smaller --max-tokens",
-			desc->max_tokens, desc->max_tokens_rule, desc->hidden, (int)SINUSOIDS_MAX);
+	if (!builder_has_room(b, count, desc->hidden, "sinusoids", "give a smaller --max-tokens", origin)
+		|| !builder_has_room(b, 3 * (int64_t)desc->heads, desc->hidden, "heads", "use fewer of them", origin))
+		return false;
 	Tensor *rows = tensor_new(b->module, NULL, type_make(DT_I32, 1, dim_number(count)));
 	for (int64_t i = 0; i < count; i++)
 		tensor_set(rows, i, (double)i);

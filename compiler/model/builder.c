@@ -72,6 +72,15 @@ bool builder_fail(Builder *b, ExitCode code, const char *format, ...)
 	return false;
 }
 
+bool builder_has_room(
+	Builder *b, int64_t rows, int64_t columns, const char *what, const char *hint, const char *origin)
+{
+	enum { NUMBERS_MAX = 1 << 27 }; /* 512 MiB in f32; 57 times the largest linear of BERT-base */
+	return rows <= NUMBERS_MAX / columns
+		|| builder_fail(b, EXIT_UNSUPPORTED, "%s: a table of %s, [%jd,%jd], has more than %d numbers; %s",
+			origin, what, (intmax_t)rows, (intmax_t)columns, (int)NUMBERS_MAX, hint);
+}
+
 char *builder_text(Builder *b, const char *format, ...)
 {
 	va_list args;

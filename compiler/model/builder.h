@@ -42,6 +42,10 @@ void builder_start(
 /* The module. If the builder failed: frees the module and returns NULL. */
 Module *builder_finish(Builder *);
 bool builder_fail(Builder *, ExitCode, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* False and a message if a constant [rows,columns] that the compiler makes itself is too large: a size in
+ * config.json costs nothing, a tensor in a file does. what: the kind of numbers; hint: the way out. */
+bool builder_has_room(
+	Builder *, int64_t rows, int64_t columns, const char *what, const char *hint, const char *origin);
 /* Formats a text that lives as long as the module. */
 char *builder_text(Builder *, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* The tensor with this name: in the delta, with any prefix of the family, else in the checkpoint. NULL:
@@ -108,8 +112,8 @@ Value *build_embed(Builder *, Value *table, Value *ids, const char *origin);
 Value *build_linear_dealt(
 	Builder *, Value *x, const char *stem, int32_t part, int32_t parts, const char *bias, const char *origin);
 /* softmax((q k^T + products by distance with b->dots) / sqrt(b->score_parts d) + b->score_bias) v over
- * desc->heads heads; q, k, v: f32[S,W], W as wide as they are. q, k
- * and, if b->turns_values, v are turned by b->angles. */
+ * desc->heads heads; q, k, v: f32[S,W], W as wide as they are. b->angles turn q, k and, if
+ * b->turns_values, v. */
 Value *build_attention(Builder *, Value *q, Value *k, Value *v, const char *origin);
 
 /* qat.c: stores the scales of a linear and of its input, from a checkpoint of quantisation-aware training, as

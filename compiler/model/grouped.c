@@ -39,6 +39,8 @@ Value *build_linear_grouped(
 	const Tensor *from = stored_weight(b, builder_text(b, "%s.weight", stem), rows, inner, groups, origin);
 	if (!from)
 		return NULL;
+	if (!builder_has_room(b, rows, inner, "a grouped linear's weights", "use smaller sizes", origin))
+		return NULL;
 	from = builder_narrowed(b, from);
 	const DType dtype = from->type.dtype;
 	Tensor *to = tensor_new(b->module, builder_text(b, "%s.diagonal", from->name),

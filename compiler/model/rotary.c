@@ -104,16 +104,9 @@ static Tensor *angle_table(Builder *b, const RotaryDesc *rotary, int32_t rows, i
 
 Value *build_angles(Builder *b, const RotaryDesc *rotary, int32_t size, const char *origin)
 {
-	enum { ANGLES_MAX = 1 << 27 }; /* 512 MiB; a million places of heads of 128 */
 	const int32_t rows = b->desc->max_tokens;
-	if (b->failed)
+	if (b->failed || !builder_has_room(b, rows, size, "angles", "give a smaller --max-tokens", origin))
 		return NULL;
-	if ((int64_t)rows * size > ANGLES_MAX) {
-		builder_fail(b, EXIT_UNSUPPORTED,
-			"%s: %d tokens (%s) times heads of %d are more angles than %d; give a smaller --max-tokens",
-			origin, rows, b->desc->max_tokens_rule, size, (int)ANGLES_MAX);
-		return NULL;
-	}
 	Value *places = build_op(b, OP_POSITION_IDS, &b->ids, 1, NULL, origin);
 	return build_embed(
 		b, graph_const(b->graph, NULL, angle_table(b, rotary, rows, size), origin), places, origin);

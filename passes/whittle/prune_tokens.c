@@ -223,7 +223,8 @@ static void place_distances(Graph *graph, const Layers *layers, const Layer *lay
  * messages on error. */
 static Value *make_rest(Graph *graph, const Layer *layer, Value *whole, Value *places, PassRun *run)
 {
-	const bool distances = value_is(whole, OP_BY_DISTANCE) && counts_tokens(whole->node);
+	const bool distances = value_is(whole, OP_BY_DISTANCE) && !(whole->node->attr.has & A_heads)
+		&& counts_tokens(whole->node);
 	if (!distances && (!type_is_rows(&whole->type) || whole->type.rank != 2)) {
 		diag_error(run->diag, EXIT_UNSUPPORTED, 0,
 			"prune-tokens: an op after the attention of layer %d reads %s, %s, from which dropped tokens "
