@@ -192,10 +192,12 @@ typedef enum Task {
 	TASK_RANK,
 	TASK_QA,
 	TASK_FILL_MASK,
+	TASK_CHOICE, /* the output is a number: how well a text goes on with a choice */
 	TASK_COUNT
 } Task;
 typedef enum Problem { PROBLEM_SINGLE, PROBLEM_MULTI, PROBLEM_REGRESSION, PROBLEM_COUNT } Problem;
-extern const char *const task_names[TASK_COUNT];       /* "classify" "tag" "embed" "rank" "qa" "fill-mask" */
+extern const char
+	*const task_names[TASK_COUNT]; /* "classify" "tag" "embed" "rank" "qa" "fill-mask" "choice" */
 extern const char *const problem_names[PROBLEM_COUNT]; /* "single" "multi" "regression" */
 
 typedef struct Head {

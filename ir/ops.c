@@ -25,6 +25,7 @@ const char *const task_names[TASK_COUNT] = {
 	[TASK_RANK] = "rank",
 	[TASK_QA] = "qa",
 	[TASK_FILL_MASK] = "fill-mask",
+	[TASK_CHOICE] = "choice",
 };
 const char *const problem_names[PROBLEM_COUNT] = {
 	[PROBLEM_SINGLE] = "single",

@@ -74,6 +74,8 @@ static bool head_takes(Task task, const Type *type, int64_t *columns)
 	if (per_token && type_rows(type) != 1)
 		return false;
 	*columns = type->dim[type->rank - 1].plus;
+	if (task == TASK_CHOICE)
+		return *columns == 1;
 	return task != TASK_QA || *columns == 2;
 }
 
@@ -93,6 +95,7 @@ static void verify_head_output(const Head *head, const Value *value, Diag *diag)
 		[TASK_RANK] = "f32[scores]",
 		[TASK_QA] = "f32[S,2]",
 		[TASK_FILL_MASK] = "f32[S,words]",
+		[TASK_CHOICE] = "f32[1]",
 	};
 	int64_t columns = 0;
 	if (!head_takes(head->task, &value->type, &columns))
@@ -117,6 +120,11 @@ bool verify_heads(const Module *module, Diag *diag)
 				"head @%s: the task, the problem, the output or the number of labels is invalid", head->name);
 			continue;
 		}
+		if (head->task == TASK_CHOICE && module->nheads > 1)
+			diag_error(diag, EXIT_INPUT, head->line,
+				"head @%s: a choice reads lines of several choices, which no other head can read beside it; "
+				"build it alone",
+				head->name);
 		for (int k = 0; k < head->nlabels; k++)
 			if (!head->labels[k] || strlen(head->labels[k]) > NAME_BYTES_MAX)
 				diag_error(diag, EXIT_INPUT, head->line, "head @%s: label %d is longer than %d bytes",

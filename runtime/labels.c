@@ -1,5 +1,6 @@
-/* labels.c: labels of a text (classify, rank) and of its words (tag). Combines the windows of a long text:
- * the mean of logits and embeddings; for tags the window in which the word is nearest to the middle. */
+/* labels.c: labels of a text (classify, rank) and of its words (tag), and its choice. Combines the windows of
+ * a long text: the mean of logits and embeddings; for tags the window in which the word is nearest to the
+ * middle. */
 #include "program.h"
 #include <math.h>
 
@@ -128,6 +129,42 @@ RT_FN void task_plain_classify(RtProgram *p, const RtHead *head, float *row, int
 			fprintf(p->out, "%s%s\t%.6f", separator, task_label_text(head, i), row[i]);
 			separator = "\t";
 		}
+	putc('\n', p->out);
+}
+
+/* ---- choice ---------------------------------------------------------------------------------- */
+
+/* The logits of a line's choices, in scratch memory: for each the mean over its windows. */
+RT_FN float *task_choices(RtProgram *p, const RtItem *item, const RtHead *head)
+{
+	float *logits = rt_scratch(p, (size_t)item->choices * sizeof *logits);
+	int32_t i = 0;
+	for (int32_t k = 0; k < item->choices; k++) {
+		double sum = 0;
+		int32_t windows = 0;
+		for (; i < item->npieces && task_piece(p, item, i)->choice == k; i++) {
+			sum += (double)*rt_rows(p, head->output, task_piece(p, item, i));
+			windows++;
+		}
+		logits[k] = (float)(sum / windows);
+	}
+	return logits;
+}
+
+RT_FN void task_print_choices(RtProgram *p, const RtItem *item, const RtHead *head)
+{
+	float *scores = task_choices(p, item, head);
+	const int32_t best = rt_softmax(scores, item->choices);
+	if (p->options.json) {
+		fprintf(p->out, "{\"choice\": %d, \"score\": ", (int)best);
+		rt_json_number(p->out, scores[best]);
+		fputs(", \"scores\": ", p->out);
+		rt_json_row(p->out, scores, item->choices);
+		return;
+	}
+	fprintf(p->out, "%d", (int)best);
+	for (int32_t k = 0; k < item->choices; k++)
+		fprintf(p->out, "\t%.6f", scores[k]);
 	putc('\n', p->out);
 }
 

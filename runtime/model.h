@@ -22,7 +22,8 @@ enum {
 	RT_TASK_EMBED,
 	RT_TASK_RANK,
 	RT_TASK_QA,
-	RT_TASK_FILL_MASK
+	RT_TASK_FILL_MASK,
+	RT_TASK_CHOICE
 }; /* as Task in ir.h */
 enum { RT_SINGLE, RT_MULTI, RT_REGRESSION }; /* as Problem */
 

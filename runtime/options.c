@@ -93,6 +93,8 @@ static const char *const program_tasks[] = {
 	"Prints START END SCORE ANSWER for each pair of question and context (START and END in bytes of the "
 	"context).",
 	"Prints the five best TOKEN and SCORE for each mask.",
+	"Prints the number of the best choice, from 0, and the SCORE of each. A line is a text and its choices, "
+	"separated by tabs.",
 };
 
 /* Prints words from a column on, in lines of at most 80 columns; each line begins at that column. */

@@ -1,5 +1,5 @@
-/* program.c: the main of emitted programs. Reads texts in groups of --batch and reports errors by line.
- * options.c has the options, tasks.c prints the answers. */
+/* program.c: the main of emitted programs. Runs texts in groups of --batch and reports errors by line.
+ * options.c has the options, read.c makes tokens of lines, tasks.c prints the answers. */
 #include "program.h"
 #include <getopt.h>
 #include <stdarg.h>
@@ -22,13 +22,6 @@ RT_FN void *rt_grow(void *memory, size_t *have_bytes, size_t want_bytes)
 	return grown;
 }
 
-/* rt_grow for a column of int32: `capacity` elements exist, `want` are needed. */
-RT_FN int32_t *program_column(int32_t *column, int32_t capacity, int32_t want)
-{
-	size_t have = (size_t)capacity * sizeof *column;
-	return rt_grow(column, &have, (size_t)want * sizeof *column);
-}
-
 RT_FN void rt_complain(RtProgram *p, const RtItem *item, const char *kind, const char *format, ...)
 {
 	va_list arguments;
@@ -39,206 +32,6 @@ RT_FN void rt_complain(RtProgram *p, const RtItem *item, const char *kind, const
 	va_end(arguments);
 	if (strcmp(kind, "error") == 0)
 		p->failed = 1;
-}
-
-/* ---- from a line to tokens ------------------------------------------------------------------- */
-
-/* Makes room for n more tokens in all columns. */
-RT_FN void program_tokens(RtProgram *p, int32_t n)
-{
-	if (p->tokens_capacity - p->ntokens >= n)
-		return;
-	const int32_t want = p->ntokens + n;
-	p->ids = program_column(p->ids, p->tokens_capacity, want);
-	p->types = program_column(p->types, p->tokens_capacity, want);
-	p->start = program_column(p->start, p->tokens_capacity, want);
-	p->end = program_column(p->end, p->tokens_capacity, want);
-	p->word = program_column(p->word, p->tokens_capacity, want);
-	p->tokens_capacity = want;
-}
-
-RT_FN RtRun *program_piece(RtProgram *p, RtItem *item, int32_t n)
-{
-	size_t have = (size_t)p->pieces_capacity * sizeof *p->pieces;
-	p->pieces = rt_grow(p->pieces, &have, (size_t)(p->npieces + 1) * sizeof *p->pieces);
-	p->pieces_capacity = (int32_t)(have / sizeof *p->pieces);
-	RtRun *piece = &p->pieces[p->npieces++];
-	*piece = (RtRun){.at = p->ntokens, .n = n, .high = SIZE_MAX};
-	p->ntokens += n;
-	item->npieces++;
-	return piece;
-}
-
-/* Reads a line of ids: "101 2023\t2003 102". */
-RT_FN void program_read_ids(RtProgram *p, RtItem *item)
-{
-	const RtModel *m = p->model;
-	const char *at = p->bytes + item->at, *end = at + item->bytes;
-	const int32_t limit = m->max_tokens;
-	int32_t n = 0, segment = 0, second = 0;
-	program_tokens(p, limit);
-	while (at < end) {
-		if (*at == ' ') {
-			at++;
-			continue;
-		}
-		if (*at == '\t') {
-			if (++segment > 1) {
-				rt_complain(p, item, "error", "more than two segments");
-				return;
-			}
-			second = n;
-			at++;
-			continue;
-		}
-		int64_t id = 0;
-		const char *word = at;
-		while (at < end && *at >= '0' && *at <= '9' && id <= INT32_MAX)
-			id = 10 * id + (*at++ - '0');
-		if (at == word || (at < end && *at != ' ' && *at != '\t')) {
-			rt_complain(p, item, "error", "\"%.*s\": expected token ids: numbers separated by spaces",
-				(int)rt_min((int)strcspn(word, " \t"), (int)(end - word) < 40 ? (int)(end - word) : 40),
-				word);
-			return;
-		}
-		if (id >= m->vocab) {
-			rt_complain(p, item, "error", "token id %lld: the vocabulary has ids 0 to %d", (long long)id,
-				(int)m->vocab - 1);
-			return;
-		}
-		if (n < limit) {
-			p->ids[p->ntokens + n] = (int32_t)id;
-			p->types[p->ntokens + n] = segment < m->type_vocab ? segment : 0;
-		}
-		n++;
-	}
-	item->total = n;
-	if (n > limit && p->options.overflow != RT_OVERFLOW_TRUNCATE) {
-		rt_complain(p, item, "error", "%d tokens, at most %d%s", (int)n, (int)limit,
-			p->options.overflow == RT_OVERFLOW_WINDOW ? "; windows need text" : "");
-		return;
-	}
-	item->truncated = n > limit;
-	RtRun *piece = program_piece(p, item, rt_min(n, limit));
-	piece->count = piece->n;
-	if (m->nheads > 0
-		&& m->heads[0].task == RT_TASK_QA) { /* the context: all of the second segment but its separator */
-		piece->first = rt_min(segment ? second : 0, piece->n);
-		piece->count = rt_max(piece->n - piece->first - 1, 0);
-	}
-}
-
-/* Checks the tokens of a text: the model must have all ids (its tokenizer may have more), and fill-mask needs
- * a mask. */
-RT_FN void program_check_tokens(RtProgram *p, RtItem *item)
-{
-	const RtModel *m = p->model;
-	const int to_fill = m->nheads > 0 && m->heads[0].task == RT_TASK_FILL_MASK && !p->options.logits
-		&& !p->options.hidden;
-	if (p->options.tokenize || item->npieces == 0)
-		return;
-	const RtRun *first = &p->pieces[item->first_piece];
-	int32_t masks = 0, unknown = -1;
-	for (int32_t i = first->at; i < p->ntokens; i++) {
-		unknown = p->ids[i] >= m->vocab ? p->ids[i] : unknown;
-		masks += task_is_mask(m, p->ids[i]);
-	}
-	if (unknown >= 0)
-		rt_complain(p, item, "error", "token id %d from the tokenizer: the model has ids 0 to %d",
-			(int)unknown, (int)m->vocab - 1);
-	else if (to_fill && masks == 0)
-		rt_complain(p, item, "error",
-			m->tokenizer ? "no mask%s in the text"
-						 : "without a tokenizer the mask is unknown%s; --logits prints every "
-						   "token's scores",
-			item->truncated ? " within the limit" : "");
-	else
-		return;
-	p->ntokens = first->at;
-	p->npieces = item->first_piece;
-	item->npieces = 0;
-}
-
-/* An error if the line has one text but the first head needs a pair, or the reverse; NULL: none. */
-RT_FN const char *program_pairing(const RtProgram *p, RtItem *item, const char *tab)
-{
-	const RtModel *m = p->model;
-	const int task = m->nheads > 0 ? m->heads[0].task : RT_TASK_EMBED;
-	const int needs = task == RT_TASK_QA || task == RT_TASK_RANK,
-			  refuses = task == RT_TASK_TAG || task == RT_TASK_EMBED || !m->takes_pairs;
-	if (tab && refuses && !needs)
-		return "the line has a tab, but this model takes one text";
-	if (!tab && needs && item->text_bytes > 0)
-		return "the line has no tab; this model takes two texts separated by a tab";
-	if (tab && memchr(tab + 1, '\t', item->text_bytes - (size_t)(tab + 1 - item->text)))
-		return "more than one tab";
-	if (!tab) {
-		item->pair = needs ? item->text : NULL;
-		item->pair_bytes = 0;
-		return NULL;
-	}
-	item->pair = tab + 1;
-	item->pair_bytes = item->text_bytes - (size_t)(tab + 1 - item->text);
-	item->text_bytes = (size_t)(tab - item->text);
-	return NULL;
-}
-
-/* Reads a text as one piece, or as windows. */
-RT_FN void program_read_text(RtProgram *p, RtItem *item)
-{
-	const RtModel *m = p->model;
-	item->text = p->bytes + item->at;
-	item->text_bytes = item->bytes;
-	const char *wrong = item->bytes > INT32_MAX
-		? "the line is too long"
-		: program_pairing(p, item, memchr(item->text, '\t', item->bytes));
-	if (wrong) {
-		rt_complain(p, item, "error", "%s", wrong);
-		return;
-	}
-	const int task = m->nheads > 0 ? m->heads[0].task : RT_TASK_EMBED;
-	const int overlap = p->options.hidden || task == RT_TASK_QA
-		|| m->outputs[m->nheads > 0 ? m->heads[0].output : 0].per_token;
-	const int windows = p->options.overflow == RT_OVERFLOW_WINDOW && task != RT_TASK_FILL_MASK
-		&& !p->options.tokenize;
-	const int32_t ntokens = p->ntokens, npieces = p->npieces;
-	for (size_t from = 0, low = 0, next; from != SIZE_MAX; from = next) {
-		RtEncoding e;
-		program_tokens(p, m->max_tokens);
-		const int32_t at = p->ntokens;
-		int status;
-		if (windows) {
-			status = rt_window(m, item->text, item->text_bytes, item->pair, item->pair_bytes, from, overlap,
-				p->ids + at, p->types + at, p->start + at, p->end + at, p->word + at, &e, &next);
-		} else {
-			status = rt_tokenize(m->tokenizer, item->text, item->text_bytes, item->pair, item->pair_bytes,
-				m->max_tokens, p->ids + at, p->types + at, p->start + at, p->end + at, p->word + at, &e);
-			next = SIZE_MAX;
-		}
-		const int cut = status == RT_OK && e.total > e.n && !(windows && next != SIZE_MAX);
-		if (status != RT_OK)
-			rt_complain(p, item, "error", "%s", rt_strerror(status));
-		else if (p->options.strict && e.replaced)
-			rt_complain(p, item, "error", "invalid UTF-8 (%d sequences)", (int)e.replaced);
-		else if (cut && p->options.overflow == RT_OVERFLOW_ERROR)
-			rt_complain(p, item, "error", "%d tokens, at most %d", (int)e.total, (int)m->max_tokens);
-		else {
-			RtRun *piece = program_piece(p, item, e.n);
-			piece->count = rt_window_tokens(&e, item->pair != NULL, p->start + at, &piece->first);
-			piece->low = low;
-			if (next != SIZE_MAX && overlap) {
-				low = rt_window_boundary(&e, item->pair != NULL, p->start + at, p->word + at, next);
-				piece->high = low;
-			}
-			item->truncated |= cut;
-			item->total = e.total;
-			continue;
-		}
-		p->ntokens = ntokens;
-		p->npieces = npieces;
-		item->npieces = 0;
-		return;
-	}
 }
 
 /* ---- running a group ------------------------------------------------------------------------- */
@@ -254,12 +47,11 @@ RT_FN void program_print_id(FILE *out, int32_t id)
 	fwrite(digits + at, 1, sizeof digits - (size_t)at, out);
 }
 
-/* --tokenize: prints what --ids reads; in JSON also the text of each token. */
-RT_FN void program_print_ids(RtProgram *p, const RtItem *item)
+/* The ids of one piece. */
+RT_FN void program_print_piece(RtProgram *p, const RtItem *item, const RtRun *piece)
 {
 	static const char *const keys[] = {
 		"{\"ids\": [", "], \"types\": [", "], \"starts\": [", "], \"ends\": ["};
-	const RtRun *piece = &p->pieces[item->first_piece];
 	const int32_t *const columns[] = {p->ids, p->types, p->start, p->end};
 	if (!p->options.json) {
 		/* here all types are 0 */
@@ -269,7 +61,6 @@ RT_FN void program_print_ids(RtProgram *p, const RtItem *item)
 				putc(i == second || p->types[i] != p->types[i - 1] ? '\t' : ' ', p->out);
 			program_print_id(p->out, p->ids[i]);
 		}
-		putc('\n', p->out);
 		return;
 	}
 	for (int k = 0; k < 4; k++) {
@@ -284,7 +75,20 @@ RT_FN void program_print_ids(RtProgram *p, const RtItem *item)
 		fputs(i == piece->at ? "" : ", ", p->out);
 		rt_json_string(p->out, token ? token : "", bytes);
 	}
-	fputs(item->truncated ? "], \"truncated\": true}\n" : "]}\n", p->out);
+	fputs(item->truncated ? "], \"truncated\": true}" : "]}", p->out);
+}
+
+/* --tokenize: prints what --ids reads; in JSON also the text of each token, and choices as a list. */
+RT_FN void program_print_ids(RtProgram *p, const RtItem *item)
+{
+	const int list = p->options.json && item->choices > 0;
+	fputs(list ? "[" : "", p->out);
+	for (int32_t i = 0; i < item->npieces; i++) {
+		if (i > 0)
+			fputs(list ? ", " : " | ", p->out);
+		program_print_piece(p, item, &p->pieces[item->first_piece + i]);
+	}
+	fputs(list ? "]\n" : "\n", p->out);
 }
 
 RT_FN float *rt_rows(RtProgram *p, int32_t output, const RtRun *piece)
@@ -342,11 +146,7 @@ RT_FN int program_group(RtProgram *p)
 	for (int32_t i = 0; i < p->nitems; i++) {
 		RtItem *item = &p->items[i];
 		item->first_piece = p->npieces;
-		if (p->options.ids)
-			program_read_ids(p, item);
-		else
-			program_read_text(p, item);
-		program_check_tokens(p, item);
+		program_read(p, item);
 	}
 	int status = p->options.tokenize || p->npieces == 0 ? RT_OK : program_run(p);
 	if (status != RT_OK) {

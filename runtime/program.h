@@ -86,12 +86,14 @@ typedef struct RtItem {
 	int32_t first_piece, npieces; /* 0: it was an error */
 	int32_t total;                /* tokens without a limit */
 	int truncated;
+	int32_t choices; /* texts that may go on with the line's first text, each in pieces of its own; 0: none */
 } RtItem;
 
 /* A sequence of tokens to run: a text, or a window of a text. */
 typedef struct RtRun {
 	int32_t at, n;        /* in Program.ids and the other columns */
 	int32_t first, count; /* tokens of the windowed text (the pair if there is one), from `at` on */
+	int32_t choice;       /* of the line's choices, from 0 */
 	size_t low, high;     /* range of bytes that this window counts for, because windows overlap */
 } RtRun;
 
@@ -131,6 +133,8 @@ RT_FN void rt_complain(RtProgram *, const RtItem *, const char *kind, const char
 RT_FN float *rt_rows(RtProgram *, int32_t output, const RtRun *);
 /* The output with the number of layers that a text went through; -1: no text can end early. */
 RT_FN int32_t rt_layers_output(const RtModel *);
+/* ---- read.c: the pieces of a text; none after an error */
+RT_FN void program_read(RtProgram *, RtItem *);
 /* ---- options.c: 0, or the exit code of what it has said on standard error -------------------- */
 RT_FN int program_usage(const RtProgram *, const char *format, ...) __attribute__((format(printf, 2, 3)));
 RT_FN int program_parse(RtProgram *, int argc, char **argv); /* -1: continue */

@@ -168,7 +168,7 @@ RT_FN void task_end_json(RtProgram *p, const RtItem *item)
 		fputs(", \"layers\": ", p->out);
 		rt_json_number(p->out, sum / item->npieces);
 	}
-	if (item->npieces > 1)
+	if (item->npieces > rt_max(item->choices, 1))
 		fprintf(p->out, ", \"windows\": %d", (int)item->npieces);
 	fputs("}\n", p->out);
 }
@@ -211,6 +211,7 @@ RT_FN void rt_task_print(RtProgram *p, const RtItem *item)
 	case RT_TASK_EMBED: task_print_embedding(p, item, head); break;
 	case RT_TASK_QA: task_print_answer(p, item, head); break;
 	case RT_TASK_FILL_MASK: task_print_masks(p, item, head); break;
+	case RT_TASK_CHOICE: task_print_choices(p, item, head); break;
 	default:
 		if (p->options.json) {
 			putc('{', p->out);
@@ -236,15 +237,14 @@ RT_FN int task_row_counts(const RtProgram *p, const RtItem *item, int32_t i, int
 	return start >= piece->low && start < piece->high;
 }
 
-/* --logits, --hidden: one JSON value per line. With windows: the mean of logits; one row for each token. */
-RT_FN void rt_print_numbers(RtProgram *p, const RtItem *item, int32_t output)
+/* With windows: the mean of logits; one row for each token. */
+RT_FN void task_print_numbers(RtProgram *p, const RtItem *item, int32_t output)
 {
 	const RtOutput *o = &p->model->outputs[output];
 	if (!o->per_token) {
 		const RtHead any = {
 			.task = p->model->nheads ? p->model->heads[0].task : RT_TASK_EMBED, .output = output};
 		rt_json_row(p->out, task_row(p, item, &any), o->width);
-		putc('\n', p->out);
 		return;
 	}
 	int some = 0;
@@ -259,5 +259,28 @@ RT_FN void rt_print_numbers(RtProgram *p, const RtItem *item, int32_t output)
 			rt_json_row(p->out, rows + (size_t)j * (size_t)o->width, o->width);
 		}
 	}
-	fputs("]\n", p->out);
+	putc(']', p->out);
+}
+
+/* --logits, --hidden: one JSON value per line. Of choices: their logits, or a list with the value of each. */
+RT_FN void rt_print_numbers(RtProgram *p, const RtItem *item, int32_t output)
+{
+	RtItem one = *item;
+	one.npieces = 0;
+	if (!item->choices) {
+		task_print_numbers(p, item, output);
+	} else if (output == p->model->heads[0].output) {
+		rt_json_row(p->out, task_choices(p, item, &p->model->heads[0]), item->choices);
+	} else {
+		for (int32_t k = 0, last = item->first_piece + item->npieces; k < item->choices; k++) {
+			one.first_piece += one.npieces;
+			one.npieces = 0;
+			while (one.first_piece + one.npieces < last && task_piece(p, &one, one.npieces)->choice == k)
+				one.npieces++;
+			fputs(k ? ", " : "[", p->out);
+			task_print_numbers(p, &one, output);
+		}
+		putc(']', p->out);
+	}
+	putc('\n', p->out);
 }

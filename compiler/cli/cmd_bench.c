@@ -199,7 +199,8 @@ static const char *first_text(const Loaded *loaded, const char **option)
 		*option = "--logits";
 		return loaded->tokenizer ? "a first text\n" : NULL;
 	}
-	return task == TASK_QA || task == TASK_RANK ? "what is it?\ta first text\n" : "a first text\n";
+	return task == TASK_QA || task == TASK_RANK || task == TASK_CHOICE ? "what is it?\ta first text\n"
+																	   : "a first text\n";
 }
 
 /* From process start to the end of --version, and to the first answer: the best of several, files warm. */

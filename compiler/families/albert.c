@@ -37,7 +37,7 @@ const Family family_albert = {
 	.pair = {"sop_classifier.classifier", "sentence-order", {"in_order", "swapped"}, true},
 	.head =
 		{
-			[TASK_CLASSIFY] = {BERT_CLASSIFIER},
+			POOLED_HEADS,
 			ROW_HEADS,
 			[TASK_FILL_MASK] = {head_words,
 				.tensors = "predictions",

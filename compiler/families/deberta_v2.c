@@ -296,6 +296,7 @@ const Family family_deberta_v2 = {
 		[SIZE_CONV_GROUPS] = {"conv_groups", NULL, 1},
 		[SIZE_TYPES] = {"type_vocab_size", NULL, 0}},
 	DEBERTA_PARTS,
+	.head[TASK_CHOICE] = {DEBERTA_CLASSIFIER},
 	.traits = DEBERTA_TRAITS | 1u << TRAIT_SHARED_PLACES | 1u << TRAIT_NORMED_PLACES,
 	.read = read,
 	.encoder = encoder,

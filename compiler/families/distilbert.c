@@ -20,6 +20,10 @@ static Value *encoder(Builder *b)
 	return block_post_norm_layers(b, &layer, block_embeddings(b, &embeddings));
 }
 
+#define CLASSIFIER \
+	head_classify, .tensors = "classifier", .pooling = "first", .dense = "pre_*", .activation = "relu", \
+		.out = "*"
+
 const Family family_distilbert = {
 	.model_type = "distilbert",
 	.size =
@@ -39,12 +43,8 @@ const Family family_distilbert = {
 	.encoder = encoder,
 	.head =
 		{
-			[TASK_CLASSIFY] = {head_classify,
-				.tensors = "classifier",
-				.pooling = "first",
-				.dense = "pre_*",
-				.activation = "relu",
-				.out = "*"},
+			[TASK_CLASSIFY] = {CLASSIFIER},
+			[TASK_CHOICE] = {CLASSIFIER},
 			ROW_HEADS,
 			[TASK_FILL_MASK] = {head_words,
 				.tensors = "vocab",

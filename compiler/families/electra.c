@@ -1,7 +1,7 @@
 /* families/electra.c: ELECTRA (Clark et al. 2020), as transformers' Electra* classes compute it: BERT without
  * a pooler. The embeddings may be narrower than the layers, and a linear then connects them. The head of the
- * generator narrows the hidden state again, so that it can share the word table. The keys summary_* are for
- * multiple choice only. */
+ * generator narrows the hidden state again, so that it can share the word table. */
+#include "compiler/support/json_file.h"
 #include "families.h"
 
 static const EmbeddingNames embeddings = {
@@ -16,14 +16,23 @@ static Value *encoder(Builder *b)
 	return block_post_norm_layers(b, &bert_layer, block_embeddings(b, &embeddings));
 }
 
+static bool read(ModelDesc *desc, const json_t *config, const char *path, Diag *diag)
+{
+	return summary_read_choice(desc, config, "first", true, path, diag);
+}
+
 const Family family_electra = {
 	BERT_CONFIG("electra", "electra", 30522, 256, 4, 1024),
 	.size[SIZE_EMBEDDING] = {"embedding_size", NULL, 128},
 	.segments = true,
+	.head_activation = {"summary_activation", "gelu"},
+	.traits = 1u << TRAIT_BARE_HEAD,
+	.read = read,
 	.encoder = encoder,
 	.replaced = {head_tokens,
 		.tensors = "discriminator_predictions",
 		.dense = "*.dense",
+		.encoder_act = true,
 		.out = "*.dense_prediction"},
 	.head =
 		{
@@ -33,6 +42,7 @@ const Family family_electra = {
 				.dense = "*.dense",
 				.activation = "gelu",
 				.out = "*.out_proj"},
+			[TASK_CHOICE] = {SUMMARY_CLASSIFIER("first", "classifier")},
 			ROW_HEADS,
 			[TASK_FILL_MASK] = {head_words,
 				.tensors = "generator",

@@ -59,9 +59,20 @@ Value *bert_encoder(Builder *);
 Value *deberta_encoder(Builder *, LayerNames);
 bool deberta_read(ModelDesc *, const struct json_t *config, bool strict, const char *path, Diag *);
 
+/* summary.c: reads the keys summary_*, whose defaults for summary_type and summary_use_proj are given. */
+bool summary_read(
+	ModelDesc *, const struct json_t *config, const char *kind, bool projects, const char *path, Diag *);
+/* The same in a model of multiple choice; the other heads of the family have no summary. */
+bool summary_read_choice(
+	ModelDesc *, const struct json_t *config, const char *kind, bool projects, const char *path, Diag *);
+#define SUMMARY_CLASSIFIER(kind, last) \
+	head_classify, .tensors = last, .pooling = kind, .dense = "sequence_summary.summary", .out = "*"
+
 /* What both have in common. */
 #define DEBERTA_TRAITS \
 	(1u << TRAIT_PLACED | 1u << TRAIT_RELATIVE | 1u << TRAIT_TO_PLACE | 1u << TRAIT_FROM_PLACE)
+#define DEBERTA_CLASSIFIER \
+	head_classify, .tensors = "classifier", .pooling = "first", .dense = "pooler.dense", .out = "*"
 #define DEBERTA_PARTS \
 	.activation = {"hidden_act", "gelu"}, .head_activation = {"pooler_hidden_act", "gelu"}, \
 	.eps = {"layer_norm_eps", 1e-7}, .prefixes = (const char *const[]){"deberta.", "", NULL}, \
@@ -69,8 +80,7 @@ bool deberta_read(ModelDesc *, const struct json_t *config, bool strict, const c
 	.tabled = {head_table_words, .tensors = "lm_predictions.lm_head", .dense = "*.dense", \
 		.encoder_act = true, .norm = "*.LayerNorm", .bias = "*.bias"}, \
 	.head = { \
-		[TASK_CLASSIFY] = {head_classify, .tensors = "classifier", .pooling = "first", \
-			.dense = "pooler.dense", .out = "*"}, \
+		[TASK_CLASSIFY] = {DEBERTA_CLASSIFIER}, \
 		ROW_HEADS, \
 		[TASK_FILL_MASK] = {head_words, .tensors = "cls.predictions", .dense = "*.transform.dense", \
 			.encoder_act = true, .norm = "*.transform.LayerNorm", .out = "*.decoder", .bias = "*.bias"}, \
@@ -78,12 +88,13 @@ bool deberta_read(ModelDesc *, const struct json_t *config, bool strict, const c
 
 /* The heads of BERT. Other families have its classifier, or its decoder of masked words. */
 #define BERT_CLASSIFIER head_classify, .tensors = "classifier", .pooling = "pooler", .out = "*"
+#define POOLED_HEADS [TASK_CLASSIFY] = {BERT_CLASSIFIER}, [TASK_CHOICE] = {BERT_CLASSIFIER}
 #define BERT_WORDS \
 	head_words, .tensors = "cls.predictions", .dense = "*.transform.dense", .norm = "*.transform.LayerNorm", \
 		.out = "*.decoder", .bias = "*.bias", .bias_won = true
 #define BERT_HEADS \
 	{ \
-		[TASK_CLASSIFY] = {BERT_CLASSIFIER}, ROW_HEADS, [TASK_FILL_MASK] = { BERT_WORDS } \
+		POOLED_HEADS, ROW_HEADS, [TASK_FILL_MASK] = { BERT_WORDS } \
 	}
 #define BERT_PAIR {"cls.seq_relationship", "next-sentence", {"is_next", "not_next"}, false}
 
@@ -94,5 +105,6 @@ bool deberta_read(ModelDesc *, const struct json_t *config, bool strict, const c
 		.size[SIZE_PADDING] = {"pad_token_id", NULL, 1}, \
 		.skips_padding = true, \
 		.head = LM_HEADS, \
+		.head[TASK_CHOICE] = {BERT_CLASSIFIER}, \
 	}
 #endif

@@ -199,7 +199,7 @@ const Family family_mobilebert = {
 	.encoder = encoder,
 	.head =
 		{
-			[TASK_CLASSIFY] = {BERT_CLASSIFIER},
+			POOLED_HEADS,
 			ROW_HEADS,
 			[TASK_FILL_MASK] = {BERT_WORDS, .rest = "*.dense"},
 		},

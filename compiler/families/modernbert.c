@@ -155,6 +155,7 @@ const Family family_modernbert = {
 	.head =
 		{
 			[TASK_CLASSIFY] = {head_classify, MODERN_HEAD, .pooling = "first"},
+			[TASK_CHOICE] = {head_classify, MODERN_HEAD, .pooling = "first"},
 			[TASK_TAG] = {head_tokens, MODERN_HEAD},
 			[TASK_QA] = {head_tokens, MODERN_HEAD},
 			[TASK_FILL_MASK] = {head_words,

@@ -90,4 +90,5 @@ const Family family_mpnet = {
 	.skips_padding = true,
 	.encoder = encoder,
 	.head = LM_HEADS,
+	.head[TASK_CHOICE] = {BERT_CLASSIFIER},
 };

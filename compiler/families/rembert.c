@@ -46,7 +46,7 @@ const Family family_rembert = {
 	.encoder = encoder,
 	.head =
 		{
-			[TASK_CLASSIFY] = {BERT_CLASSIFIER},
+			POOLED_HEADS,
 			ROW_HEADS,
 			[TASK_FILL_MASK] = {head_words,
 				.tensors = "cls.predictions",

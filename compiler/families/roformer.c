@@ -65,7 +65,8 @@ static bool read(ModelDesc *desc, const json_t *config, const char *path, Diag *
 {
 	if (!desc->embedding)
 		desc->embedding = desc->hidden;
-	return json_member_bool(config, "rotary_value", &desc->trait[TRAIT_ROTARY_VALUES], path, diag);
+	return json_member_bool(config, "rotary_value", &desc->trait[TRAIT_ROTARY_VALUES], path, diag)
+		&& summary_read_choice(desc, config, "last", false, path, diag);
 }
 
 const Family family_roformer = {
@@ -80,7 +81,8 @@ const Family family_roformer = {
 		[SIZE_TYPES] = {"type_vocab_size", NULL, 2}},
 	.activation = {"hidden_act", "gelu"},
 	.eps = {"layer_norm_eps", 1e-12},
-	.traits = 1u << TRAIT_ROTARY_VALUES,
+	.head_activation = {"summary_activation", "identity"},
+	.traits = 1u << TRAIT_ROTARY_VALUES | 1u << TRAIT_BARE_HEAD,
 	.read = read,
 	.refused = bert_refused,
 	.prefixes = (const char *const[]){"roformer.", "", NULL},
@@ -94,8 +96,10 @@ const Family family_roformer = {
 				.tensors = "classifier",
 				.pooling = "first",
 				.dense = "*.dense",
+				.encoder_act = true,
 				.out = "*.out_proj"},
+			[TASK_CHOICE] = {SUMMARY_CLASSIFIER("last", "classifier")},
 			ROW_HEADS,
-			[TASK_FILL_MASK] = {BERT_WORDS},
+			[TASK_FILL_MASK] = {BERT_WORDS, .encoder_act = true},
 		},
 };

@@ -179,23 +179,6 @@ static Value *encoder(Builder *b)
 
 /* ---- config.json ----------------------------------------------------------------------------- */
 
-/* What a classifier reads. transformers takes the last token for cls_index, too. */
-static bool read_summary(ModelDesc *desc, const json_t *config, const char *path, Diag *diag)
-{
-	static const char *const kinds[][2] = {
-		{"last", "last"}, {"first", "first"}, {"mean", "mean"}, {"cls_index", "last"}};
-	const char *kind = "last";
-	if (!json_member_text(config, "summary_type", &kind, path, diag))
-		return false;
-	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
-		if (strcmp(kinds[i][0], kind) == 0) {
-			description_set_pooling(desc, kinds[i][1]);
-			return true;
-		}
-	return diag_error_in(diag, EXIT_UNSUPPORTED, path, 0,
-		"summary_type \"%.64s\" is not supported; known: last, first, mean, cls_index", kind);
-}
-
 /* The class with a beam predicts the end of an answer from its start. */
 static bool check_answers(const ModelDesc *desc, const json_t *config, const char *path, Diag *diag)
 {
@@ -234,22 +217,18 @@ static bool read_config(ModelDesc *desc, const json_t *config, const char *path,
 {
 	const int64_t size = desc->hidden / desc->heads;
 	int64_t given = 0;
-	bool projects = true;
-	if (!json_member_int(config, "d_head", 0, INT32_MAX, &given, path, diag)
-		|| !json_member_flag(config, "summary_use_proj", &projects, path, diag))
+	if (!json_member_int(config, "d_head", 0, INT32_MAX, &given, path, diag))
 		return false;
-	desc->trait[TRAIT_BARE_HEAD] = !projects;
 	if (given && (given != size || desc->hidden % desc->heads != 0))
 		return diag_error_in(diag, EXIT_INPUT, path, 0, "d_head is %jd, expected d_model / n_head, %d / %d",
 			(intmax_t)given, desc->hidden, desc->heads);
-	return read_summary(desc, config, path, diag) && check_answers(desc, config, path, diag)
+	return summary_read(desc, config, "last", true, path, diag) && check_answers(desc, config, path, diag)
 		&& read_segments(desc, diag);
 }
 
 static const FamilyRefusal refused[] = {
 	{"attn_type", "\"bi\"", "a decoder with causal attention is not an encoder of texts"},
 	{"bi_data", "false", "it reads a batch in halves, one of them backwards"},
-	{"summary_proj_to_labels", "false", "logits_proj reads rows of d_model, not of labels"},
 	{NULL, NULL, NULL},
 };
 
@@ -274,11 +253,8 @@ const Family family_xlnet = {
 	.encoder = encoder,
 	.head =
 		{
-			[TASK_CLASSIFY] = {head_classify,
-				.tensors = "logits_proj",
-				.pooling = "last",
-				.dense = "sequence_summary.summary",
-				.out = "*"},
+			[TASK_CLASSIFY] = {SUMMARY_CLASSIFIER("last", "logits_proj")},
+			[TASK_CHOICE] = {SUMMARY_CLASSIFIER("last", "logits_proj")},
 			ROW_HEADS,
 		},
 };

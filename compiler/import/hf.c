@@ -21,6 +21,7 @@ typedef enum Arch {
 	ARCH_TAG,
 	ARCH_QA,
 	ARCH_MASK,
+	ARCH_CHOICE,
 	ARCH_NEXT,
 	ARCH_PRETRAINING
 } Arch;
@@ -34,6 +35,7 @@ static const struct {
 	{"ForQuestionAnswering", ARCH_QA, "qa"},
 	{"ForQuestionAnsweringSimple", ARCH_QA, "qa"},
 	{"ForMaskedLM", ARCH_MASK, "fill-mask"},
+	{"ForMultipleChoice", ARCH_CHOICE, "choice"},
 	{"ForNextSentencePrediction", ARCH_NEXT, "classify"},
 	{"ForPreTraining", ARCH_PRETRAINING, NULL},
 	{"LMHeadModel", ARCH_NONE, NULL},
@@ -207,13 +209,13 @@ static bool read_heads(HfReader *r, bool sbert)
 		task = "classify";
 	if (!task && name)
 		return diag_error_in(r->diag, EXIT_UNSUPPORTED, r->config_path, 0,
-			"architecture \"%s\" is not supported; choose a head with --task=embed, classify, tag, rank, qa "
-			"or fill-mask",
+			"architecture \"%s\" is not supported; choose a head with --task=embed, classify, tag, rank, "
+			"qa, fill-mask or choice",
 			name);
 	if (!task)
 		return diag_error_in(r->diag, EXIT_UNSUPPORTED, r->config_path, 0,
-			"has no architectures, so its head is unknown; give --task=embed, classify, tag, rank, qa or "
-			"fill-mask");
+			"has no architectures, so its head is unknown; give --task=embed, classify, tag, rank, qa, "
+			"fill-mask or choice");
 	r->bare = arch == ARCH_BARE && strcmp(task, "embed") == 0;
 	return add_head(r, task);
 }

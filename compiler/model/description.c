@@ -65,7 +65,7 @@ void description_set_pooling(ModelDesc *desc, const char *pooling)
 {
 	for (int32_t i = 0; i < desc->nheads; i++) {
 		const int task = word_index(desc->head[i].task, task_names, TASK_COUNT);
-		if (task == TASK_CLASSIFY || task == TASK_RANK)
+		if (task == TASK_CLASSIFY || task == TASK_RANK || task == TASK_CHOICE)
 			desc->head[i].pooling = pooling;
 	}
 }

@@ -196,7 +196,7 @@ bool description_write(const ModelDesc *desc, FILE *out)
 		return !ferror(out);
 	}
 	write_encoder(desc, out);
-	fputs("\n  <!-- task: classify, tag, embed, rank, qa or fill-mask. "
+	fputs("\n  <!-- task: classify, tag, embed, rank, qa, fill-mask or choice. "
 		  "tensors: the prefix of the head's tensors (classifier,\n"
 		  "       qa_outputs, cls.predictions, ...). Several heads share the encoder. "
 		  "Each then needs a name, which is the name of its output. -->\n",

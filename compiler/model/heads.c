@@ -174,7 +174,8 @@ Value *head_classify(Builder *b, const HeadDesc *head, const char *origin)
 	if (late) /* the mean of the scores: the last linear passes a mean on */
 		x = build_pool(b, x, POOL_MEAN, origin);
 	const char *stem = head_stem(b, head, head_spec(b, head)->out);
-	return build_linear(b, x, stem, head->nlabels, SIZE_LABELS, origin);
+	const int32_t width = head_task(head) == TASK_CHOICE ? 1 : head->nlabels;
+	return build_linear(b, x, stem, width, SIZE_LABELS, origin);
 }
 
 Value *head_tokens(Builder *b, const HeadDesc *head, const char *origin)

@@ -54,6 +54,10 @@ class Family:
         names |= self.more
         return {kind: getattr(transformers, name) for kind, name in names.items()}
 
+    def chooser(self):
+        """The class for multiple choice; None: there is none."""
+        return getattr(transformers, self.stem + "ForMultipleChoice", None)
+
     def config(self, **keys):
         return getattr(transformers, self.stem + "Config")(**self.own(keys))
 
@@ -343,7 +347,8 @@ def random_model(family, kind, seed, directory, tokenizer=True, **overrides):
         setattr(c, k, v)
     row.settle(c)
     c._attn_implementation = "eager"
-    model = randomize(row.classes()[kind](c), seed, row.gain).eval()
+    made = row.chooser() if kind == "choice" else row.classes()[kind]
+    model = randomize(made(c), seed, row.gain).eval()
     directory = pathlib.Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(directory)
@@ -356,7 +361,10 @@ def random_model(family, kind, seed, directory, tokenizer=True, **overrides):
 
 def reference(row, model, kind, ids, types=None):
     """What the program gives for a text, as transformers computes it."""
-    o = model(**row.inputs(ids, types if row.segments(model.config) else None))
+    given = row.inputs(ids, types if row.segments(model.config) else None)
+    if kind == "choice":  # the only choice of the only text
+        given = {key: value[None] for key, value in given.items()}
+    o = model(**given)
     if kind == "encoder":
         mean = o.last_hidden_state[0].double().mean(0)
         return (mean / mean.norm().clamp(min=1e-12)).numpy()

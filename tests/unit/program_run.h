@@ -12,6 +12,7 @@
 #include "runtime/labels.c"
 #include "runtime/tasks.c"
 #include "runtime/options.c"
+#include "runtime/read.c"
 #include "runtime/program.c"
 #include "runtime/report.c"
 #include <CUnit/Basic.h>

@@ -303,8 +303,8 @@ static void test_tasks(void)
 	CU_ASSERT_EQUAL(result.loaded.module->graphs[0]->noutputs, 2);
 	CU_ASSERT_EQUAL(result.loaded.module->heads[0].task, TASK_TAG);
 	result_free(&result);
-	write_file("config.json", "{\"model_type\": \"bert\", \"architectures\": [\"BertForMultipleChoice\"]}");
-	expect_error("architecture", load(directory), EXIT_UNSUPPORTED, "BertForMultipleChoice");
+	write_file("config.json", "{\"model_type\": \"bert\", \"architectures\": [\"BertForObjectDetection\"]}");
+	expect_error("architecture", load(directory), EXIT_UNSUPPORTED, "BertForObjectDetection");
 	write_file("config.json", "{\"model_type\": \"bert\", \"architectures\": [\"BertLMHeadModel\"]}");
 	expect_error("architecture", load(directory), EXIT_UNSUPPORTED, "BertLMHeadModel");
 	write_file("config.json", "{\"model_type\": \"bert\"}");

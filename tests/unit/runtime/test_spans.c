@@ -9,6 +9,7 @@
 #include "runtime/labels.c"
 #include "runtime/tasks.c"
 #include "runtime/options.c"
+#include "runtime/read.c"
 #include "runtime/program.c"
 #include "runtime/report.c"
 #include "tests/unit/suite.h"
