@@ -117,7 +117,7 @@ static bool read_problem(HfReader *r, HeadDesc *head)
 	const char *word = NULL;
 	if (!json_member_text(r->config, "problem_type", &word, r->config_path, r->diag))
 		return false;
-	head->problem = problem_names[head->nlabels == 1 ? PROBLEM_REGRESSION : PROBLEM_SINGLE];
+	head->problem = problem_names[PROBLEM_SINGLE]; /* of one label it is a sigmoid */
 	if (!word)
 		return true;
 	for (size_t i = 0; i < sizeof problems / sizeof *problems; i++)
@@ -162,6 +162,17 @@ static bool add_replaced(HfReader *r)
 	return true;
 }
 
+/* A CrossEncoder with one label makes a number, one with several makes a number for each. */
+static bool add_scores(HfReader *r)
+{
+	HeadDesc *head = description_add_head(r->desc, NULL, task_names[TASK_CLASSIFY], r->diag);
+	if (!head || !read_labels(r, head))
+		return false;
+	if (head->nlabels == 1)
+		head->name = head->task = task_names[TASK_RANK];
+	return hf_read_activation(r, head);
+}
+
 /* Adds the default head of a task for this checkpoint. */
 static bool add_head(HfReader *r, const char *task)
 {
@@ -173,26 +184,27 @@ static bool add_head(HfReader *r, const char *task)
 		head->normalize = true;
 		return true;
 	}
+	if (strcmp(task, "rank") == 0)
+		return read_labels(r, head) && hf_read_activation(r, head);
 	if (strcmp(task, "classify") == 0)
 		return read_labels(r, head) && read_problem(r, head);
-	if (strcmp(task, "rank") == 0) {
-		head->problem = "regression";
-		return read_labels(r, head);
-	}
 	if (strcmp(task, "tag") == 0)
 		return read_labels(r, head);
 	return true;
 }
 
-static bool read_heads(HfReader *r, bool sbert)
+static bool read_heads(HfReader *r)
 {
 	const char *name, *own_task, *task = r->options->task;
 	Arch arch;
 	if (!read_arch(r, &name, &arch, &own_task))
 		return false;
-	if (sbert && (!task || strcmp(task, "embed") == 0))
-		return true; /* modules.json has given the head */
+	HeadDesc *built = r->desc->head; /* by modules.json */
+	if (r->sbert->built && (!task || strcmp(task, built->task) == 0))
+		return !r->sbert->scores || hf_read_activation(r, built);
 	r->desc->nheads = 0;
+	if (!task && (r->sbert->scores || (arch == ARCH_CLASSIFY && hf_is_cross_encoder(r))))
+		return add_scores(r);
 	if (arch == ARCH_PRETRAINING && r->desc->family->replaced.build && (!task || strcmp(task, "tag") == 0))
 		return add_replaced(r);
 	if (!r->desc->family->pair.tensors && (arch == ARCH_NEXT || arch == ARCH_PRETRAINING))
@@ -284,14 +296,15 @@ static bool find_pooler(HfReader *r)
 /* A model_max_length above this means no limit: transformers then writes 10^30. */
 static const double length_is_none = 1e6;
 
-/* Reads an optional key of an optional file as a real, because 10^30 does not fit an integer. *out does not
- * change if the file or key is missing. */
-static bool read_limit(HfReader *r, const char *file, const char *key, double *out)
+/* Reads model_max_length of tokenizer_config.json as a real, because 10^30 does not fit an integer. *out does
+ * not change if the file or key is missing. */
+static bool read_tokenizer_limit(HfReader *r, double *out)
 {
+	static const char key[] = "model_max_length";
 	double value = 0;
-	if (!exists(r->desc, file))
+	if (!exists(r->desc, "tokenizer_config.json"))
 		return true;
-	char *path = mem_printf(r->desc->mem, "%s/%s", r->desc->directory, file);
+	char *path = mem_printf(r->desc->mem, "%s/tokenizer_config.json", r->desc->directory);
 	json_t *json = json_read(path, JSON_CONFIG_BYTES_MAX, JSON_DECODE_INT_AS_REAL, r->diag);
 	bool good = json && json_member_real(json, key, &value, path, r->diag);
 	if (good && json_is_number(json_object_get(json, key))) {
@@ -300,12 +313,6 @@ static bool read_limit(HfReader *r, const char *file, const char *key, double *o
 		else if (value < length_is_none)
 			*out = value;
 	}
-	bool lowercase = false;
-	if (good && json_member_bool(json, "do_lower_case", &lowercase, path, r->diag) && lowercase
-		&& strcmp(file, "sentence_bert_config.json") == 0)
-		diag_warn(r->diag, 0,
-			"%s: do_lower_case is ignored; if the tokenizer does not lower-case text, give lower-case text",
-			path);
 	json_decref(json);
 	return good;
 }
@@ -326,18 +333,20 @@ static void settle_limit(HfReader *r)
 
 static bool read_limits(HfReader *r)
 {
-	static const struct {
-		const char *file, *key;
-	} limits[] = {
-		{"sentence_bert_config.json", "max_seq_length"},
-		{"tokenizer_config.json", "model_max_length"},
-	};
-	double value = 0;
-	for (size_t i = 0; i < sizeof limits / sizeof *limits && value == 0; i++) {
-		if (!read_limit(r, limits[i].file, limits[i].key, &value))
+	const SbertEncoder *encoder = &r->sbert->encoder;
+	double value = encoder->model_limit < length_is_none ? encoder->model_limit : 0;
+	if (value > 0)
+		r->desc->max_tokens_rule = mem_printf(
+			r->desc->mem, "%s of %s", encoder->model_limit_rule, encoder->file);
+	if (value == 0) {
+		if (!read_tokenizer_limit(r, &value))
 			return false;
-		if (value > 0)
-			r->desc->max_tokens_rule = mem_printf(r->desc->mem, "%s of %s", limits[i].key, limits[i].file);
+		r->desc->max_tokens_rule = "model_max_length of tokenizer_config.json";
+	}
+	if (encoder->limit > 0 && encoder->limit < length_is_none) { /* of every call, so it is the last word */
+		value = encoder->limit;
+		r->desc->max_tokens_rule = mem_printf(
+			r->desc->mem, "processing_kwargs.text.max_length of %s", encoder->file);
 	}
 	r->desc->max_tokens = (int32_t)value;
 	if (value == 0 || value > family_longest(r->desc))
@@ -359,26 +368,30 @@ static const char *directory_name(ModelDesc *desc, const char *directory)
 ModelDesc *description_from_hf(const char *directory, const LoadOptions *options, Diag *diag)
 {
 	ModelDesc *desc = description_new(directory, directory);
-	const char *encoder = directory;
-	bool sbert = false;
+	Sbert sbert = {.found = false};
 	desc->name = directory_name(desc, directory);
 	desc->from_config = true;
-	if (!sbert_read(directory, desc, &encoder, &sbert, diag)) {
+	if (!sbert_read(directory, desc, &sbert, diag)) {
 		description_free(desc);
 		return NULL;
 	}
-	if (encoder != directory) {
+	desc->lowercase = sbert.encoder.lowercase;
+	if (sbert.directory != directory) {
 		desc->modules_directory = desc->directory;
-		desc->directory = encoder;
+		desc->directory = sbert.directory;
 	}
-	HfReader reader = {mem_printf(desc->mem, "%s/config.json", encoder), NULL, options, desc, diag, false};
+	HfReader reader = {.config_path = mem_printf(desc->mem, "%s/config.json", sbert.directory),
+		.options = options,
+		.desc = desc,
+		.diag = diag,
+		.sbert = &sbert};
 	json_t *config = json_read(reader.config_path, JSON_CONFIG_BYTES_MAX, 0, diag);
 	reader.config = config;
 	bool good = config != NULL;
 	if (good && !json_is_object(config))
 		good = diag_error_in(diag, EXIT_INPUT, reader.config_path, 0, "is not a JSON object");
 	good = good && hf_read_family(&reader) && hf_refuse_unsupported(&reader) && hf_read_sizes(&reader)
-		&& read_heads(&reader, sbert) && hf_read_more(&reader) && find_files(&reader)
+		&& read_heads(&reader) && hf_read_more(&reader) && find_files(&reader)
 		&& (!reader.bare || options->base || find_pooler(&reader)) && read_limits(&reader)
 		&& description_check(desc, options, diag);
 	json_decref(config);

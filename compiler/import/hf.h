@@ -3,6 +3,27 @@
 #define BERTC_HF_H
 #include "import.h"
 
+/* What sentence-transformers says of an encoder: sentence_bert_config.json, or an older name of that file. */
+typedef struct SbertEncoder {
+	const char *file;          /* its name; NULL: there is none */
+	const char *task;          /* transformer_task */
+	const char *output;        /* module_output_name: token_embeddings, sentence_embedding or scores */
+	bool pooler;               /* the output is the pooler's */
+	double model_limit, limit; /* max_seq_length, and the limit of each text; 0: not given */
+	const char *model_limit_rule;
+	bool lowercase;
+} SbertEncoder;
+
+/* A directory of sentence-transformers. */
+typedef struct Sbert {
+	bool found;             /* there is a modules.json */
+	bool scores;            /* a CrossEncoder */
+	bool built;             /* the modules give the head, which is in the description */
+	const char *directory;  /* of the encoder */
+	const char *activation; /* a CrossEncoder's activation_fn of config_sentence_transformers.json, or NULL */
+	SbertEncoder encoder;
+} Sbert;
+
 typedef struct HfReader {
 	const char *config_path;
 	const struct json_t *config;
@@ -10,7 +31,18 @@ typedef struct HfReader {
 	ModelDesc *desc;
 	Diag *diag;
 	bool bare; /* an encoder without a head, used as an embedder */
+	const Sbert *sbert;
 } HfReader;
+
+/* sentence_transformers.c: reads modules.json and the folders in it, if there are any, and the encoder's
+ * sentence_bert_config.json. False and messages on error. */
+bool sbert_read(const char *directory, ModelDesc *, Sbert *, Diag *);
+/* sbert_encoder.c: reads sentence_bert_config.json in the encoder's directory. */
+bool sbert_read_encoder(ModelDesc *, const char *directory, SbertEncoder *, Diag *);
+/* cross_encoder.c: true if config.json says that a CrossEncoder was saved. */
+bool hf_is_cross_encoder(const HfReader *);
+/* Sets problem and activation of a head with labels as CrossEncoder does. */
+bool hf_read_activation(const HfReader *, HeadDesc *);
 
 /* hf_sizes.c. Each fills its part of the description. False and messages on error. */
 bool hf_read_family(HfReader *);

@@ -51,10 +51,6 @@ ModelDesc *description_from_hf(const char *directory, const LoadOptions *, Diag 
 struct _xmlNode;
 Module *graph_from_xml(const ModelDesc *, struct _xmlNode *model, const LoadOptions *, Diag *);
 
-/* sentence_transformers.c: reads modules.json and the folders in it; *found false: there is no such file.
- * Fills one embed head, and *encoder_directory if the encoder has its own folder. */
-bool sbert_read(const char *directory, ModelDesc *, const char **encoder_directory, bool *found, Diag *);
-
 /* merge.c: parses "stsb=DIR,mrpc=DIR" into desc->merge. False and a message on error. */
 bool merge_parse(ModelDesc *desc, const char *list, Diag *);
 /* Builds loaded->module for the tasks in desc->merge with the weights of the base, desc. Each task has a
@@ -67,6 +63,8 @@ bool merge_graphs(Module *, Diag *);
  * malloc'd. 0 and messages on error. */
 int32_t checkpoint_open(const ModelDesc *, const char *const *search, TensorFile ***files, Diag *);
 void checkpoint_close(TensorFile **files, int32_t count);
+/* load.c: reads the tokenizer of a description that has one. NULL and messages on error. */
+TokenizerDesc *description_tokenizer(const ModelDesc *, const LoadOptions *, MemArena *, Diag *);
 /* Builds the module of a description with an encoder. NULL and messages on error. */
 Module *description_build(const ModelDesc *, const LoadOptions *, Diag *);
 #endif

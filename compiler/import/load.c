@@ -140,16 +140,29 @@ static bool build_description(const LoadOptions *options, Loaded *loaded, Diag *
 
 /* ---- from a module --------------------------------------------------------------------------- */
 
+TokenizerDesc *description_tokenizer(
+	const ModelDesc *desc, const LoadOptions *options, MemArena *mem, Diag *diag)
+{
+	TokenizerDesc *tokenizer = tokenizer_import(desc->directory, desc->tokenizer, options->search, mem, diag);
+	if (!tokenizer || !desc->lowercase || tokenizer_lower(tokenizer))
+		return tokenizer;
+	diag_error_in(diag, EXIT_UNSUPPORTED, desc->path, 0,
+		"texts are lowered (do_lower_case), but the tokenizer has too many steps for that already");
+	return NULL;
+}
+
 static bool load_tokenizer(const LoadOptions *options, Loaded *loaded, Diag *diag)
 {
 	const ModelDesc *desc = loaded->desc;
 	const Module *module = loaded->module;
-	const char *name = desc ? desc->tokenizer : module->tokenizer,
-			   *directory = desc ? desc->directory : module->directory;
+	const char *name = desc ? desc->tokenizer : module->tokenizer, *directory = module->directory;
 	if (!name)
 		return true;
-	loaded->tokenizer = tokenizer_import(
-		directory ? directory : ".", name, options->search, loaded->mem, diag);
+	if (desc)
+		loaded->tokenizer = description_tokenizer(desc, options, loaded->mem, diag);
+	else
+		loaded->tokenizer = tokenizer_import(
+			directory ? directory : ".", name, options->search, loaded->mem, diag);
 	return loaded->tokenizer != NULL;
 }
 

@@ -49,7 +49,7 @@ static bool check_tokenizer(
 	if (!base || !task->tokenizer)
 		return true;
 	MemArena *mem = mem_new();
-	const TokenizerDesc *own = tokenizer_import(task->directory, task->tokenizer, options->search, mem, diag);
+	const TokenizerDesc *own = description_tokenizer(task, options, mem, diag);
 	const bool same = own && tokenizer_equal(own, base);
 	if (own && !same)
 		diag_error_in(diag, EXIT_UNSUPPORTED, task->path, 0,
@@ -161,9 +161,7 @@ bool merge_load(ModelDesc *desc, const LoadOptions *options, Loaded *loaded, Dia
 	module->max_tokens = desc->from_config ? options->max_tokens
 										   : desc->max_tokens; /* then the limits of the tasks */
 	loaded->merged = mem_alloc(loaded->mem, (size_t)desc->nmerges * sizeof(Module *));
-	const TokenizerDesc *tokenizer = desc->tokenizer
-		? tokenizer_import(desc->directory, desc->tokenizer, options->search, mem, diag)
-		: NULL;
+	const TokenizerDesc *tokenizer = desc->tokenizer ? description_tokenizer(desc, options, mem, diag) : NULL;
 	bool good = !desc->tokenizer || tokenizer;
 	for (int32_t i = 0; i < desc->nmerges && good; i++)
 		good = load_task(desc, &desc->merge[i], tokenizer, options, loaded, diag);

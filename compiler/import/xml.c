@@ -350,14 +350,31 @@ static bool read_labels(XmlReader *r, xmlNodePtr node, int32_t *count, const cha
 	return true;
 }
 
-static bool read_dense(XmlReader *r, xmlNodePtr node, HeadDesc *head)
+static bool attr_is_true(XmlReader *r, xmlNodePtr node, const char *name)
 {
-	int32_t room = sizeof head->dense / sizeof *head->dense;
-	if (head->ndense == room)
-		return diag_error_in(
-			r->diag, EXIT_UNSUPPORTED, r->desc->path, node->line, "more than %d dense elements", room);
-	head->dense[head->ndense++] = (struct DenseDesc){
-		.href = attr_text(r->desc, node, "href"), .activation = attr_text(r->desc, node, "activation")};
+	const char *text = attr_text(r->desc, node, name);
+	return text && strcmp(text, "true") == 0;
+}
+
+static bool read_module(XmlReader *r, xmlNodePtr node, int kind, HeadDesc *head)
+{
+	if (head->nmodules == MODULES_MAX)
+		return diag_error_in(r->diag, EXIT_UNSUPPORTED, r->desc->path, node->line,
+			"more than %d modules (dense, layernorm, normalize)", MODULES_MAX);
+	head->module[head->nmodules++] = (struct ModuleDesc){.kind = (ModuleKind)kind,
+		.each = attr_is_true(r, node, "each-token"),
+		.residual = attr_is_true(r, node, "residual"),
+		.href = attr_text(r->desc, node, "href"),
+		.activation = attr_text(r->desc, node, "activation")};
+	return true;
+}
+
+static bool read_modules(XmlReader *r, xmlNodePtr node, HeadDesc *head)
+{
+	for (xmlNodePtr at = node->children; at; at = at->next)
+		for (int kind = 0; kind < MODULE_COUNT; kind++)
+			if (is_element(at, module_words[kind]) && !read_module(r, at, kind, head))
+				return false;
 	return true;
 }
 
@@ -371,13 +388,11 @@ static bool read_head(XmlReader *r, xmlNodePtr node)
 	head->problem = attr_text(r->desc, node, "problem");
 	head->tensors = attr_text(r->desc, node, "tensors");
 	head->pooling = attr_text(r->desc, node, "pooling");
+	head->activation = attr_text(r->desc, node, "activation");
 	head->normalize = normalize ? strcmp(normalize, "true") == 0 : strcmp(head->task, "embed") == 0;
 	if (!head->problem && head->nlabels == 1 && strcmp(head->task, "classify") == 0)
 		head->problem = "regression";
-	for (xmlNodePtr dense = node->children; dense; dense = dense->next)
-		if (is_element(dense, "dense") && !read_dense(r, dense, head))
-			return false;
-	return true;
+	return read_size(r, node, "dim", INT32_MAX, &head->dim) && read_modules(r, node, head);
 }
 
 /* Reads <merge>: the folders of tasks that share these weights (import/merge.c). */
@@ -409,6 +424,8 @@ static bool read_model(XmlReader *r, xmlNodePtr model)
 		desc->name = name_from_text(desc->mem, name);
 	desc->weights = child_href(desc, model, "weights");
 	desc->tokenizer = child_href(desc, model, "tokenizer");
+	xmlNodePtr tokenizer = child(model, "tokenizer");
+	desc->lowercase = tokenizer && attr_is_true(r, tokenizer, "lowercase");
 	desc->outputs = attr_text(desc, model, "outputs");
 	desc->passes = passes ? node_text(desc, passes) : NULL;
 	if (!read_size(r, model, "max-tokens", INT_MAX, &desc->max_tokens))

@@ -50,6 +50,103 @@ static Value *identity(Builder *b, Value *x, const char *origin)
 	return x;
 }
 
+/* ---- those of torch.nn, with the defaults of their classes ---------------------------------------- */
+
+static Value *times(Builder *b, Value *x, double factor, const char *origin)
+{
+	return build_binary(b, OP_MUL, x, build_scalar(b, factor), origin);
+}
+
+static Value *plus(Builder *b, Value *x, double term, const char *origin)
+{
+	return build_binary(b, OP_ADD, x, build_scalar(b, term), origin);
+}
+
+/* max(-x, 0) */
+static Value *below(Builder *b, Value *x, const char *origin)
+{
+	return relu(b, times(b, x, -1, origin), origin);
+}
+
+/* min(max(x, 0), top) = y - relu(y - top), y = relu(x) */
+static Value *clamp(Builder *b, Value *x, double top, const char *origin)
+{
+	Value *least = relu(b, x, origin);
+	Value *over = relu(b, plus(b, least, -top, origin), origin);
+	return build_binary(b, OP_SUB, least, over, origin);
+}
+
+static Value *leaky_relu(Builder *b, Value *x, const char *origin)
+{
+	Value *above = relu(b, x, origin);
+	return build_binary(b, OP_SUB, above, times(b, below(b, x, origin), 0.01, origin), origin);
+}
+
+/* x above 0, else factor (e^x - 1) */
+static Value *exponential(Builder *b, Value *x, double factor, const char *origin)
+{
+	Value *above = relu(b, x, origin), *depth = times(b, below(b, x, origin), -1, origin);
+	Value *grown = plus(b, build_unary(b, OP_EXP, depth, origin), -1, origin);
+	return build_binary(b, OP_ADD, above, times(b, grown, factor, origin), origin);
+}
+
+static Value *elu(Builder *b, Value *x, const char *origin) { return exponential(b, x, 1, origin); }
+
+static Value *selu(Builder *b, Value *x, const char *origin)
+{
+	return times(b, exponential(b, x, 1.6732632423543772, origin), 1.0507009873554805, origin);
+}
+
+/* x / (1 + |x|) */
+static Value *softsign(Builder *b, Value *x, const char *origin)
+{
+	Value *above = relu(b, x, origin);
+	Value *size = build_binary(b, OP_ADD, above, below(b, x, origin), origin);
+	return build_binary(b, OP_DIV, x, plus(b, size, 1, origin), origin);
+}
+
+static Value *hardtanh(Builder *b, Value *x, const char *origin)
+{
+	return plus(b, clamp(b, plus(b, x, 1, origin), 2, origin), -1, origin);
+}
+
+static Value *relu6(Builder *b, Value *x, const char *origin) { return clamp(b, x, 6, origin); }
+
+static Value *hardsigmoid(Builder *b, Value *x, const char *origin)
+{
+	return times(b, clamp(b, plus(b, x, 3, origin), 6, origin), 1.0 / 6, origin);
+}
+
+static Value *hardswish(Builder *b, Value *x, const char *origin)
+{
+	return build_binary(b, OP_MUL, x, hardsigmoid(b, x, origin), origin);
+}
+
+/* x tanh(log(1 + e^x)) = x (1 - s^2) / (1 + s^2), s = sigmoid(-x) */
+static Value *mish(Builder *b, Value *x, const char *origin)
+{
+	Value *part = build_unary(b, OP_SIGMOID, times(b, x, -1, origin), origin);
+	Value *square = build_binary(b, OP_MUL, part, part, origin);
+	Value *over = plus(b, times(b, square, -1, origin), 1, origin);
+	Value *ratio = build_binary(b, OP_DIV, over, plus(b, square, 1, origin), origin);
+	return build_binary(b, OP_MUL, x, ratio, origin);
+}
+
+static Value *tanhshrink(Builder *b, Value *x, const char *origin)
+{
+	return build_binary(b, OP_SUB, x, tanh_(b, x, origin), origin);
+}
+
+static Value *softmax(Builder *b, Value *x, const char *origin)
+{
+	return build_unary(b, OP_SOFTMAX, x, origin);
+}
+
+static Value *softmin(Builder *b, Value *x, const char *origin)
+{
+	return softmax(b, times(b, x, -1, origin), origin);
+}
+
 static const struct {
 	const char *name;
 	Value *(*build)(Builder *, Value *, const char *origin);
@@ -66,6 +163,18 @@ static const struct {
 	{"sigmoid", sigmoid},
 	{"linear", identity},
 	{"identity", identity},
+	{"leaky_relu", leaky_relu},
+	{"elu", elu},
+	{"selu", selu},
+	{"softsign", softsign},
+	{"hardtanh", hardtanh},
+	{"relu6", relu6},
+	{"hardsigmoid", hardsigmoid},
+	{"hardswish", hardswish},
+	{"mish", mish},
+	{"tanhshrink", tanhshrink},
+	{"softmax", softmax},
+	{"softmin", softmin},
 };
 enum { ACTIVATIONS = sizeof activations / sizeof *activations };
 
@@ -81,7 +190,7 @@ bool activation_is_known(const char *name) { return activation_find(name) >= 0; 
 
 const char *activation_list(void)
 {
-	static char list[256];
+	static char list[512];
 	list[0] = '\0';
 	for (int i = 0; i < ACTIVATIONS; i++)
 		snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", i ? ", " : "", activations[i].name);

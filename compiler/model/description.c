@@ -204,13 +204,13 @@ static bool has_word(const char *words, const char *word)
 	return false;
 }
 
-/* Checks `pooling`: one or more known words, none repeated. */
+/* Checks `pooling`: 1 to POOLINGS_MAX known words. */
 static bool check_pooling(Checker *c, const HeadDesc *head)
 {
 	if (strcmp(head->pooling, pooling_words[POOLING_LATE]) == 0 && strcmp(head->task, "embed") != 0)
 		return true;
 	char *list = mem_string(c->desc->mem, head->pooling, strlen(head->pooling)), *rest;
-	const char *seen = "";
+	int count = 0;
 	for (char *word = strtok_r(list, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
 		const int pooling = word_index(word, pooling_words, POOLING_COUNT);
 		if (pooling < 0)
@@ -224,11 +224,11 @@ static bool check_pooling(Checker *c, const HeadDesc *head)
 		if (pooling == POOLING_POOLER && !c->desc->family->pooler)
 			return FAIL(c, EXIT_UNSUPPORTED, "head %s: pooling \"%s\": the family %s has no pooler",
 				head->name, word, c->desc->family->model_type);
-		if (has_word(seen, word))
-			return FAIL(c, EXIT_INPUT, "head %s: pooling \"%s\" is given twice", head->name, word);
-		seen = mem_printf(c->desc->mem, "%s %s", seen, word);
+		if (++count > POOLINGS_MAX)
+			return FAIL(
+				c, EXIT_UNSUPPORTED, "head %s: more than %d words in pooling", head->name, POOLINGS_MAX);
 	}
-	return *seen || FAIL(c, EXIT_INPUT, "head %s: pooling is empty", head->name);
+	return count > 0 || FAIL(c, EXIT_INPUT, "head %s: pooling is empty", head->name);
 }
 
 /* Refuses fields that the task's head does not have, instead of ignoring them. */
@@ -254,16 +254,26 @@ static bool check_parts(Checker *c, HeadDesc *head, Task task)
 	if (!spec->tensors && head->tensors)
 		return FAIL(c, EXIT_INPUT, "head %s names tensors, but the task %s has none of its own", head->name,
 			head->task);
-	if (task != TASK_EMBED && (head->ndense || head->normalize))
-		return FAIL(c, EXIT_INPUT, "head %s: dense and normalize are only for the task embed", head->name);
+	const bool scores = task == TASK_CLASSIFY || task == TASK_RANK;
+	if (task != TASK_EMBED && !scores && head->nmodules)
+		return FAIL(
+			c, EXIT_INPUT, "head %s: modules are only for the tasks embed, classify and rank", head->name);
+	if (task != TASK_EMBED && (head->normalize || head->dim))
+		return FAIL(c, EXIT_INPUT, "head %s: normalize and dim are only for the task embed", head->name);
+	if (head->activation && !scores)
+		return FAIL(
+			c, EXIT_INPUT, "head %s has an activation, but the task %s takes none", head->name, head->task);
+	if (head->activation && !activation_is_known(head->activation))
+		return FAIL(c, EXIT_UNSUPPORTED, "head %s: activation \"%s\" is not supported; known: %s", head->name,
+			head->activation, activation_list());
 	if (!head->tensors)
 		head->tensors = spec->tensors;
 	if (!head->pooling)
 		head->pooling = spec->pooling;
-	for (int32_t i = 0; i < head->ndense; i++)
-		if (!activation_is_known(head->dense[i].activation))
+	for (int32_t i = 0; i < head->nmodules; i++)
+		if (head->module[i].kind == MODULE_DENSE && !activation_is_known(head->module[i].activation))
 			return FAIL(c, EXIT_UNSUPPORTED, "head %s: activation \"%s\" is not supported; known: %s",
-				head->name, head->dense[i].activation, activation_list());
+				head->name, head->module[i].activation, activation_list());
 	return !head->pooling || check_pooling(c, head);
 }
 

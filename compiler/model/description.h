@@ -48,19 +48,29 @@ typedef struct RotaryDesc {
 	double factor;
 } RotaryDesc;
 
+/* modules.c: what sentence-transformers puts before and behind the pooling. */
+typedef enum ModuleKind { MODULE_DENSE, MODULE_LAYERNORM, MODULE_NORMALIZE, MODULE_COUNT } ModuleKind;
+extern const char *const module_words[MODULE_COUNT]; /* "dense" "layernorm" "normalize" */
+enum { MODULES_MAX = 8, POOLINGS_MAX = 16 };
+
 typedef struct HeadDesc {
 	const char *name, *task, *problem; /* words of ir.h's task_names, problem_names; problem may be NULL */
 	const char *tensors;               /* stem of its weights; NULL: the family's for the task */
-	const char *pooling; /* one or more of pooling_words, separated by spaces; NULL: the family's */
-	bool normalize;      /* embed: scale the result to unit length */
-	int32_t ndense;
-	/* embed: size of the embeddings before any Dense, from the Pooling module's config.json; 0: not given */
+	const char *pooling;    /* one or more of pooling_words, separated by spaces; NULL: the family's */
+	bool normalize;         /* of modules: scale the result to unit length */
+	int32_t dim;            /* of modules: keep the first numbers of the result; 0: all */
+	const char *activation; /* classify, rank: of the scores, as activation.c names it; NULL: none */
+	/* of modules: size of the embeddings that the Pooling module's config.json gives; 0: not given */
 	int64_t pooled;
-	struct DenseDesc {
+	int32_t nmodules; /* of embed, and of a classifier that sentence-transformers puts together */
+	struct ModuleDesc {
+		ModuleKind kind;
+		bool each;     /* acts on each token, before the pooling */
+		bool residual; /* dense: the input is added */
 		const char *href, *activation;
-		int64_t inputs, outputs; /* from its config.json; 0: not given */
-		int bias;                /* from its config.json: 1 yes, -1 no, 0 not given */
-	} dense[4];                  /* embed: 2_Dense, 3_Dense */
+		int64_t inputs, outputs; /* dense: from its config.json; 0: not given */
+		int bias;                /* dense: from its config.json: 1 yes, -1 no, 0 not given */
+	} module[MODULES_MAX];
 	int32_t nlabels;
 	const char **labels;
 } HeadDesc;
@@ -74,6 +84,7 @@ typedef struct ModelDesc {
 	const char *name;
 	const char *weights;         /* plain file name: .safetensors, or .safetensors.index.json for shards */
 	const char *tokenizer;       /* tokenizer.json or vocab.txt; NULL: ids only */
+	bool lowercase;              /* texts are lowered before anything else */
 	const struct Family *family; /* NULL: a graph, or tasks over one base */
 	union {
 		struct {

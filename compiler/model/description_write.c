@@ -114,6 +114,16 @@ static void write_labels(const HeadDesc *head, bool attribute, FILE *out)
 	fputs(attribute ? "\"" : "", out);
 }
 
+static void write_module(const struct ModuleDesc *module, FILE *out)
+{
+	fprintf(out, "    <%s", module_words[module->kind]);
+	write_attr(out, "href", module->href);
+	write_attr(out, "activation", module->activation);
+	write_attr(out, "residual", module->residual ? "true" : NULL);
+	write_attr(out, "each-token", module->each ? "true" : NULL);
+	fputs("/>\n", out);
+}
+
 static void write_head(const HeadDesc *head, FILE *out)
 {
 	bool attribute = labels_fit_attribute(head);
@@ -124,21 +134,20 @@ static void write_head(const HeadDesc *head, FILE *out)
 	write_attr(out, "problem", head->problem);
 	write_attr(out, "tensors", head->tensors);
 	write_attr(out, "pooling", head->pooling);
+	write_attr(out, "activation", head->activation);
 	if (strcmp(head->task, "embed") == 0)
 		write_attr(out, "normalize", head->normalize ? "true" : "false");
+	if (head->dim)
+		fprintf(out, " dim=\"%d\"", head->dim);
 	if (attribute)
 		write_labels(head, true, out);
-	if (!head->ndense && (!head->nlabels || attribute)) {
+	if (!head->nmodules && (!head->nlabels || attribute)) {
 		fputs("/>\n", out);
 		return;
 	}
 	fputs(">\n", out);
-	for (int32_t i = 0; i < head->ndense; i++) {
-		fputs("    <dense", out);
-		write_attr(out, "href", head->dense[i].href);
-		write_attr(out, "activation", head->dense[i].activation);
-		fputs("/>\n", out);
-	}
+	for (int32_t i = 0; i < head->nmodules; i++)
+		write_module(&head->module[i], out);
 	if (!attribute)
 		write_labels(head, false, out);
 	fputs("  </head>\n", out);
@@ -189,6 +198,7 @@ bool description_write(const ModelDesc *desc, FILE *out)
 	if (desc->tokenizer) {
 		fputs("  <tokenizer", out);
 		write_attr(out, "href", desc->tokenizer);
+		write_attr(out, "lowercase", desc->lowercase ? "true" : NULL);
 		fputs("/>\n", out);
 	}
 	if (desc->nmerges) {

@@ -8,7 +8,7 @@ static const HeadSpec embed_head = {.build = head_embed, .pooling = "mean"};
 const HeadSpec *family_head(const Family *family, const HeadDesc *head)
 {
 	const Task task = (Task)word_index(head->task, task_names, TASK_COUNT);
-	if (task == TASK_EMBED)
+	if (task == TASK_EMBED || head->nmodules)
 		return &embed_head;
 	if (task == TASK_TAG && family->replaced.build && head->tensors
 		&& strcmp(head->tensors, family->replaced.tensors) == 0)

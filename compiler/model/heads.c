@@ -29,97 +29,23 @@ static Value *build_pool(Builder *b, Value *rows, Pool mode, const char *origin)
 	return build_op(b, OP_POOL, &rows, 1, &attr, origin);
 }
 
-/* The result of one word of `pooling`: f32[H]. */
-static Value *build_pooling_part(Builder *b, const char *word, const char *origin)
+/* The result of one word of `pooling` on the rows f32[S,H]: f32[H]. */
+static Value *build_pooling_part(Builder *b, const char *word, Value *rows, const char *origin)
 {
 	const int pooling = word_index(word, pooling_words, POOLING_COUNT);
-	return pooling == POOLING_POOLER ? build_pooler(b) : build_pool(b, b->hidden, (Pool)pooling, origin);
+	return pooling == POOLING_POOLER ? build_pooler(b) : build_pool(b, rows, (Pool)pooling, origin);
 }
 
 /* The results of all n words, concatenated: f32[n*H]. */
-static Value *build_pooling(Builder *b, const char *pooling, const char *origin)
+static Value *build_pooling(Builder *b, const char *pooling, Value *rows, const char *origin)
 {
-	Value *parts[POOLING_COUNT]; /* description_check has checked that every word is known and not repeated */
+	Value *parts[POOLINGS_MAX]; /* description_check has checked the words and their number */
 	int count = 0;
 	char *words = builder_text(b, "%s", pooling), *rest;
 	for (char *word = strtok_r(words, " ", &rest); word; word = strtok_r(NULL, " ", &rest))
-		parts[count++] = build_pooling_part(b, word, origin);
+		parts[count++] = build_pooling_part(b, word, rows, origin);
 	Attrs attr = {.has = A_axis, .axis = 0};
 	return count == 1 ? parts[0] : build_op(b, OP_CONCAT, parts, count, &attr, origin);
-}
-
-/* ---- Dense modules of sentence-transformers -------------------------------------------------- */
-
-/* Copies a tensor into the module with a unique name. Every Dense names its tensors linear.weight and
- * linear.bias. */
-static const Tensor *copy_dense_tensor(Builder *b, const TensorFile *file, const char *href, const char *name)
-{
-	const Tensor *tensor = tensor_file_find(file, name);
-	if (!tensor || !dtype_is_float(tensor->type.dtype))
-		return NULL;
-	Type type = tensor->type;
-	if (type.dtype == DT_F64)
-		type.dtype = DT_F32;
-	Tensor *copy = tensor_new(b->module, builder_text(b, "%s.%s", href, name), type);
-	if (tensor->type.dtype == DT_F64)
-		tensor_floats(tensor, 0, type_count(&type), (float *)copy->data);
-	else
-		memcpy((void *)copy->data, tensor->data, (size_t)tensor->bytes);
-	return copy;
-}
-
-/* Checks the weights against the module's config.json. */
-static void check_dense(
-	Builder *b, const struct DenseDesc *dense, const Tensor *weight, const Tensor *bias, const char *path)
-{
-	const int64_t said[2] = {dense->outputs, dense->inputs};
-	static const char *const keys[2] = {"out_features", "in_features"};
-	char found[128];
-	for (int axis = 0; axis < 2; axis++)
-		if (said[axis] && said[axis] != weight->type.dim[axis].plus)
-			builder_fail(b, EXIT_INPUT,
-				"%s/config.json has %s %jd, but linear.weight of %s is %s; do they belong together?",
-				dense->href, keys[axis], (intmax_t)said[axis], path, type_print(&weight->type, found));
-	if ((dense->bias < 0 && bias) || (dense->bias > 0 && !bias))
-		builder_fail(b, EXIT_INPUT,
-			"%s/config.json has \"bias\": %s, but %s has %s linear.bias; do they belong together?",
-			dense->href, bias ? "false" : "true", path, bias ? "a" : "no");
-}
-
-static Value *build_dense(Builder *b, const struct DenseDesc *dense, Value *x, const char *origin)
-{
-	const ModelDesc *desc = b->desc;
-	const char *directory = desc->modules_directory ? desc->modules_directory : desc->directory;
-	if (b->failed || !x)
-		return NULL;
-	char *path = file_find_in(
-		directory, dense->href, "model.safetensors", b->options->search, b->module->mem, b->diag);
-	TensorFile *file = path ? tensor_file_open(path, b->diag) : NULL;
-	if (!file) {
-		b->failed = true;
-		return NULL;
-	}
-	const Tensor *weight = copy_dense_tensor(b, file, dense->href, "linear.weight");
-	const Tensor *bias = copy_dense_tensor(b, file, dense->href, "linear.bias");
-	int64_t inner = x->type.dim[0].plus;
-	char found[128];
-	if (!weight)
-		builder_fail(b, EXIT_INPUT, "%s: %s has no linear.weight of a float type", origin, path);
-	else if (weight->type.rank != 2 || weight->type.dim[1].plus != inner)
-		builder_fail(b, EXIT_INPUT, "%s: linear.weight of %s is %s, expected [any,%jd] for its input", origin,
-			path, type_print(&weight->type, found), (intmax_t)inner);
-	else if (bias && (bias->type.rank != 1 || bias->type.dim[0].plus != weight->type.dim[0].plus))
-		builder_fail(b, EXIT_INPUT, "%s: linear.bias of %s is %s, expected [%jd]", origin, path,
-			type_print(&bias->type, found), (intmax_t)weight->type.dim[0].plus);
-	if (!b->failed)
-		check_dense(b, dense, weight, bias, path);
-	tensor_file_close(file);
-	if (b->failed)
-		return NULL;
-	Value *args[3] = {x, graph_const(b->graph, NULL, weight, origin),
-		bias ? graph_const(b->graph, NULL, bias, origin) : NULL};
-	return build_activation(
-		b, dense->activation, build_op(b, OP_LINEAR, args, bias ? 3 : 2, NULL, origin), origin);
 }
 
 /* ---- one function per kind of head ----------------------------------------------------------- */
@@ -153,29 +79,34 @@ Value *head_transform(
 
 Value *head_embed(Builder *b, const HeadDesc *head, const char *origin)
 {
-	Value *x = build_pooling(b, head->pooling, origin);
-	if (head->pooled && x && head->pooled != b->desc->hidden) /* only informative, so a warning */
+	Value *rows = build_modules(b, head, true, b->hidden, origin);
+	Value *x = build_pooling(b, head->pooling, rows, origin);
+	const int64_t width = rows ? rows->type.dim[1].plus : 0;
+	if (head->pooled && x && head->pooled != width) /* only informative, so a warning */
 		diag_warn(b->diag, 0,
-			"the Pooling module's config.json has word_embedding_dimension %jd, but the encoder's hidden "
-			"size "
-			"is %d; do they belong together?",
-			(intmax_t)head->pooled, b->desc->hidden);
-	for (int32_t i = 0; i < head->ndense; i++)
-		x = build_dense(b, &head->dense[i], x, origin);
-	Attrs attr = {.has = A_eps, .eps = 1e-12}; /* the default of torch.nn.functional.normalize */
-	return head->normalize ? build_op(b, OP_NORMALIZE, &x, 1, &attr, origin) : x;
+			"the Pooling module's config.json has word_embedding_dimension %jd, but the size of its input is "
+			"%jd; do they belong together?",
+			(intmax_t)head->pooled, (intmax_t)width);
+	x = build_modules(b, head, false, x, origin);
+	if (head->normalize)
+		x = build_normalize(b, x, origin);
+	if (head->dim == 0 || !x || head->dim >= x->type.dim[0].plus)
+		return x;
+	const Attrs first = {.has = A_axis | A_start | A_end, .axis = 0, .start = 0, .end = head->dim};
+	return build_op(b, OP_SLICE, &x, 1, &first, origin);
 }
 
 Value *head_classify(Builder *b, const HeadDesc *head, const char *origin)
 {
 	const bool late = strcmp(head->pooling, pooling_words[POOLING_LATE]) == 0;
-	Value *x = late ? b->hidden : build_pooling(b, head->pooling, origin);
+	Value *x = late ? b->hidden : build_pooling(b, head->pooling, b->hidden, origin);
 	x = head_transform(b, head, x, b->desc->hidden, SIZE_HIDDEN, origin);
 	if (late) /* the mean of the scores: the last linear passes a mean on */
 		x = build_pool(b, x, POOL_MEAN, origin);
 	const char *stem = head_stem(b, head, head_spec(b, head)->out);
 	const int32_t width = head_task(head) == TASK_CHOICE ? 1 : head->nlabels;
-	return build_linear(b, x, stem, width, SIZE_LABELS, origin);
+	x = build_linear(b, x, stem, width, SIZE_LABELS, origin);
+	return head->activation ? build_activation(b, head->activation, x, origin) : x;
 }
 
 Value *head_tokens(Builder *b, const HeadDesc *head, const char *origin)

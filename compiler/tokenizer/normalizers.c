@@ -360,3 +360,21 @@ bool import_normalizer(TokenizerImport *import, const json_t *value)
 		return true;
 	return read_one(import, value, 0, false) && read_one(import, value, 0, true);
 }
+
+bool tokenizer_lower(TokenizerDesc *desc)
+{
+	if (tokenizer_has_step(desc, STEP_lowercase))
+		return true;
+	if (desc->nsteps == TOKENIZER_STEPS_MAX || desc->nnormal == TOKENIZER_STEPS_MAX)
+		return false;
+	if (desc->contextual) {
+		memmove(desc->normal + 1, desc->normal, (size_t)desc->nnormal * sizeof *desc->normal);
+		desc->normal[0] = (NormalStep){.kind = RT_STEP_MAP, .step = STEP_lowercase};
+		desc->nnormal++;
+	} else {
+		memmove(desc->steps + 1, desc->steps, (size_t)desc->nsteps * sizeof *desc->steps);
+		desc->steps[0] = STEP_lowercase;
+		desc->nsteps++;
+	}
+	return true;
+}

@@ -7,6 +7,9 @@
  * ("vocab.txt") with tokenizer_config.json beside it. The result lives in mem. */
 TokenizerDesc *tokenizer_import(
 	const char *directory, const char *file, const char *const *search, MemArena *, Diag *);
+/* normalizers.c: lowers texts before all other steps, if the tokenizer does not lower them itself. False: it
+ * has too many steps already. */
+bool tokenizer_lower(TokenizerDesc *);
 /* The main file of the tokenizer in a directory: tokenizer.json, else that of an older form; NULL: none. */
 const char *tokenizer_file(const char *directory, MemArena *);
 /* tokenizer_equal.c: true if two tokenizers give the same ids for every text: all data except max_length must

@@ -93,7 +93,7 @@ def multi(seed):
 
 
 def regression(seed):
-    model, tokenizer, path = program("regression", seed)
+    model, tokenizer, path = program("regression", seed, problem_type="regression")
     lines = TEXTS + ["\t".join(p) for p in PAIRS]
     for line, got, obj in zip(lines, answers(path, lines), map(json.loads, answers(path, lines, "--json"))):
         want = float(logits(model, tokenizer, *line.split("\t")).logits[0, 0])

@@ -1,0 +1,239 @@
+/* sbert_modules.c: the modules of sentence-transformers that follow a Transformer, from the config.json in
+ * the folder of each. */
+#include <string.h>
+#include "sbert.h"
+#include "compiler/support/files.h"
+
+static json_t *read_config(SbertReader *r, const char *folder, const char **path)
+{
+	*path = mem_printf(r->desc->mem, "%s/%s/config.json", r->root, folder);
+	json_t *json = json_read(*path, JSON_CONFIG_BYTES_MAX, 0, r->diag);
+	if (json && !json_is_object(json)) {
+		diag_error_in(r->diag, EXIT_INPUT, *path, 0, "is not a JSON object");
+		json_decref(json);
+		return NULL;
+	}
+	return json;
+}
+
+/* ---- Pooling --------------------------------------------------------------------------------- */
+
+/* The old keys count in this order. `word` is the value of "pooling_mode" in newer files. */
+static const struct {
+	const char *key, *word;
+	Pool mode;
+} pooling_keys[] = {
+	{"pooling_mode_cls_token", "cls", POOL_FIRST},
+	{"pooling_mode_max_tokens", "max", POOL_MAX},
+	{"pooling_mode_mean_tokens", "mean", POOL_MEAN},
+	{"pooling_mode_mean_sqrt_len_tokens", "mean_sqrt_len_tokens", POOL_MEAN_SQRT},
+	{"pooling_mode_weightedmean_tokens", "weightedmean", POOL_MEAN_WEIGHTED},
+	{"pooling_mode_lasttoken", "lasttoken", POOL_LAST},
+};
+enum { POOLING_KEYS = sizeof pooling_keys / sizeof *pooling_keys };
+
+static void add_mode(SbertReader *r, Pool mode)
+{
+	const char *modes = r->head->pooling ? r->head->pooling : "";
+	r->head->pooling = mem_printf(r->desc->mem, "%s%s%s", modes, *modes ? " " : "", pooling_words[mode]);
+}
+
+static bool read_mode(SbertReader *r, const json_t *item, const char *path)
+{
+	const char *word = json_string_value(item);
+	if (!word)
+		return diag_error_in(r->diag, EXIT_INPUT, path, 0,
+			"pooling_mode is %s, expected a word or a list of words", json_kind(item));
+	for (int i = 0; i < POOLING_KEYS; i++)
+		if (strcmp(word, pooling_keys[i].word) == 0) {
+			add_mode(r, pooling_keys[i].mode);
+			return true;
+		}
+	return diag_error_in(r->diag, EXIT_UNSUPPORTED, path, 0,
+		"pooling_mode \"%.80s\" is not supported; known: cls, max, mean, mean_sqrt_len_tokens, weightedmean, "
+		"lasttoken",
+		word);
+}
+
+static bool read_modes(SbertReader *r, const json_t *json, const char *path)
+{
+	const json_t *modes = json_object_get(json, "pooling_mode");
+	if (!modes) { /* the old keys; none of them means the mean */
+		for (int i = 0; i < POOLING_KEYS; i++) {
+			bool set = false;
+			if (!json_member_bool(json, pooling_keys[i].key, &set, path, r->diag))
+				return false;
+			if (set)
+				add_mode(r, pooling_keys[i].mode);
+		}
+		if (!r->head->pooling)
+			add_mode(r, POOL_MEAN);
+		return true;
+	}
+	if (!json_is_array(modes))
+		return read_mode(r, modes, path);
+	if (json_array_size(modes) == 0 || json_array_size(modes) > POOLINGS_MAX)
+		return diag_error_in(r->diag, EXIT_UNSUPPORTED, path, 0,
+			"pooling_mode is a list of %zu words, expected 1 to %d", json_array_size(modes), POOLINGS_MAX);
+	for (size_t i = 0; i < json_array_size(modes); i++)
+		if (!read_mode(r, json_array_get(modes, i), path))
+			return false;
+	return true;
+}
+
+/* Reads a size that the builder compares with the weights. */
+static bool read_width(SbertReader *r, const json_t *json, const char *key, const char *path, int64_t *width)
+{
+	return json_member_int(json, key, 1, INT32_MAX, width, path, r->diag);
+}
+
+bool sbert_read_pooling(SbertReader *r, const char *folder)
+{
+	const char *path;
+	json_t *json = read_config(r, folder, &path);
+	const bool good = json && read_modes(r, json, path)
+		&& read_width(r, json, "word_embedding_dimension", path, &r->head->pooled)
+		&& read_width(r, json, "embedding_dimension", path, &r->head->pooled);
+	json_decref(json);
+	return good;
+}
+
+/* The mean of the layers' states. Without output_hidden_states in the encoder's config.json,
+ * sentence-transformers passes the last state on. */
+bool sbert_read_layer_pooling(SbertReader *r, const char *folder)
+{
+	const char *path = mem_printf(r->desc->mem, "%s/config.json", r->sbert->directory);
+	bool states = false;
+	(void)folder;
+	json_t *json = json_read(path, JSON_CONFIG_BYTES_MAX, 0, r->diag);
+	bool good = json && json_member_bool(json, "output_hidden_states", &states, path, r->diag);
+	json_decref(json);
+	if (good && states)
+		good = diag_error_in(r->diag, EXIT_UNSUPPORTED, r->path, 0,
+			"module WeightedLayerPooling is not supported: it reads the states of all layers");
+	return good;
+}
+
+/* ---- modules that may act on each token ------------------------------------------------------- */
+
+static struct ModuleDesc *add_module(SbertReader *r, ModuleKind kind, const char *folder)
+{
+	HeadDesc *head = r->head;
+	const bool unit = head->normalize;
+	if (head->nmodules + unit >= MODULES_MAX) {
+		diag_error_in(r->diag, EXIT_UNSUPPORTED, r->path, 0,
+			"more than %d modules behind the Transformer and the Pooling", MODULES_MAX);
+		return NULL;
+	}
+	if (unit) /* this Normalize was not the last one */
+		head->module[head->nmodules++] = (struct ModuleDesc){.kind = MODULE_NORMALIZE};
+	head->normalize = false;
+	head->module[head->nmodules++] = (struct ModuleDesc){
+		.kind = kind, .href = mem_string(r->desc->mem, folder, strlen(folder))};
+	return &head->module[head->nmodules - 1];
+}
+
+/* Reads which values a module changes: those of each token, before the pooling, or the embedding behind it.
+ * *scores: the output is that of a CrossEncoder. */
+static bool read_values(SbertReader *r, const json_t *json, const char *path, bool *each, bool *scores)
+{
+	static const char embedding[] = "sentence_embedding", tokens[] = "token_embeddings";
+	const char *input = embedding, *output = NULL;
+	if (!json_member_text(json, "module_input_name", &input, path, r->diag)
+		|| !json_member_text(json, "module_output_name", &output, path, r->diag))
+		return false;
+	*each = strcmp(input, tokens) == 0;
+	*scores = output && r->sbert->scores && strcmp(output, "scores") == 0 && !*each;
+	if (!*each && strcmp(input, embedding) != 0)
+		return diag_error_in(r->diag, EXIT_UNSUPPORTED, path, 0,
+			"module_input_name \"%.80s\" is not supported; known: %s, %s", input, embedding, tokens);
+	if (output && strcmp(output, input) != 0 && !*scores)
+		return diag_error_in(r->diag, EXIT_UNSUPPORTED, path, 0,
+			"module_output_name \"%.80s\" is not supported; expected \"%s\", as module_input_name", output,
+			input);
+	return *each == (r->stage < STAGE_POOLING)
+		|| diag_error_in(r->diag, EXIT_UNSUPPORTED, path, 0, "module_input_name %s %s the Pooling module",
+			input, *each ? "has no effect behind" : "does not exist before");
+}
+
+/* Other classes than those of torch are not loaded, and Dense then takes its own default. */
+static bool read_dense_activation(SbertReader *r, const json_t *json, const char *path, const char **word)
+{
+	const char *activation = NULL;
+	if (!json_member_text(json, "activation_function", &activation, path, r->diag))
+		return false;
+	*word = "tanh";
+	if (activation && strncmp(activation, "torch.", strlen("torch.")) != 0) {
+		diag_warn(r->diag, 0,
+			"%s: activation_function \"%.80s\" is not a class of torch; tanh applies, as in "
+			"sentence-transformers",
+			path, activation);
+		return true;
+	}
+	if (activation)
+		*word = sbert_torch_activation(activation);
+	return *word
+		|| diag_error_in(
+			r->diag, EXIT_UNSUPPORTED, path, 0, "activation_function \"%.80s\" is not supported", activation);
+}
+
+/* The scores of a CrossEncoder: one, or one for each label. */
+static bool make_scores(SbertReader *r, const struct ModuleDesc *dense, const char *path)
+{
+	if (dense->outputs < 1 || dense->outputs > LABELS_MAX)
+		return diag_error_in(r->diag, EXIT_INPUT, path, 0, "has no out_features from 1 to %d", LABELS_MAX);
+	r->head->task = task_names[dense->outputs == 1 ? TASK_RANK : TASK_CLASSIFY];
+	r->head->name = r->head->task;
+	r->head->nlabels = (int32_t)dense->outputs;
+	r->head->labels = labels_numbered(r->desc->mem, r->head->nlabels);
+	r->stage = STAGE_SCORES;
+	return true;
+}
+
+bool sbert_read_dense(SbertReader *r, const char *folder)
+{
+	const char *path;
+	json_t *json = read_config(r, folder, &path);
+	bool bias = true, scores = false;
+	struct ModuleDesc dense = {.kind = MODULE_DENSE};
+	bool good = json && read_width(r, json, "in_features", path, &dense.inputs)
+		&& read_width(r, json, "out_features", path, &dense.outputs)
+		&& json_member_bool(json, "bias", &bias, path, r->diag)
+		&& json_member_bool(json, "use_residual", &dense.residual, path, r->diag)
+		&& read_dense_activation(r, json, path, &dense.activation)
+		&& read_values(r, json, path, &dense.each, &scores);
+	if (good && json_is_boolean(json_object_get(json, "bias")))
+		dense.bias = bias ? 1 : -1;
+	json_decref(json);
+	struct ModuleDesc *module = good ? add_module(r, MODULE_DENSE, folder) : NULL;
+	if (!module)
+		return false;
+	dense.href = module->href;
+	*module = dense;
+	return !scores || make_scores(r, &dense, path);
+}
+
+bool sbert_read_layernorm(SbertReader *r, const char *folder)
+{
+	return add_module(r, MODULE_LAYERNORM, folder) != NULL;
+}
+
+/* Older versions write no folder. */
+bool sbert_read_normalize(SbertReader *r, const char *folder)
+{
+	const char *path = mem_printf(r->desc->mem, "%s/%s/config.json", r->root, folder);
+	bool each = false, scores = false;
+	json_t *json = !*folder || file_is_absent(path) ? json_object() : read_config(r, folder, &path);
+	const bool good = json && read_values(r, json, path, &each, &scores);
+	json_decref(json);
+	if (!good)
+		return false;
+	if (!each) {
+		r->head->normalize = true;
+		return true;
+	}
+	struct ModuleDesc *module = add_module(r, MODULE_NORMALIZE, folder);
+	if (module)
+		*module = (struct ModuleDesc){.kind = MODULE_NORMALIZE, .each = true};
+	return module != NULL;
+}

@@ -1,0 +1,144 @@
+/* modules.c: the modules of sentence-transformers around the pooling: Dense, LayerNorm and Normalize. Each
+ * has a folder of its own, with its weights. A module acts on each token, before the pooling, or behind it.
+ */
+#include <string.h>
+#include "family.h"
+#include "compiler/support/files.h"
+
+const char *const module_words[MODULE_COUNT] = {
+	[MODULE_DENSE] = "dense", [MODULE_LAYERNORM] = "layernorm", [MODULE_NORMALIZE] = "normalize"};
+
+/* Copies a tensor into the module with a unique name. Every folder has the same names, such as
+ * linear.weight. */
+static const Tensor *copy_tensor(Builder *b, const TensorFile *file, const char *href, const char *name)
+{
+	const Tensor *tensor = tensor_file_find(file, name);
+	if (!tensor || !dtype_is_float(tensor->type.dtype))
+		return NULL;
+	Type type = tensor->type;
+	if (type.dtype == DT_F64)
+		type.dtype = DT_F32;
+	Tensor *copy = tensor_new(b->module, builder_text(b, "%s.%s", href, name), type);
+	if (tensor->type.dtype == DT_F64)
+		tensor_floats(tensor, 0, type_count(&type), (float *)copy->data);
+	else
+		memcpy((void *)copy->data, tensor->data, (size_t)tensor->bytes);
+	return copy;
+}
+
+static const char *where(Builder *b, const TensorFile *file, const struct ModuleDesc *module)
+{
+	return builder_text(b, "%s/%s", module->href, tensor_file_name(file));
+}
+
+/* The tensor of a module: [rows,columns], or [rows] if columns is 0; rows 0: any number. NULL and a message
+ * if it is another, and if it is needed and missing. */
+static Value *module_tensor(Builder *b, const TensorFile *file, const struct ModuleDesc *module,
+	const char *name, bool needed, int64_t rows, int64_t columns, const char *origin)
+{
+	const Tensor *tensor = copy_tensor(b, file, module->href, name);
+	char found[128];
+	if (!tensor) {
+		if (needed)
+			builder_fail(
+				b, EXIT_INPUT, "%s: %s has no %s of a float type", origin, where(b, file, module), name);
+		return NULL;
+	}
+	const bool fits = tensor->type.rank == (columns ? 2 : 1)
+		&& (rows == 0 || tensor->type.dim[0].plus == rows)
+		&& (columns == 0 || tensor->type.dim[1].plus == columns);
+	if (fits)
+		return graph_const(b->graph, NULL, tensor, origin);
+	const char *first = rows ? builder_text(b, "%jd", (intmax_t)rows) : "any";
+	builder_fail(b, EXIT_INPUT, "%s: %s of %s is %s, expected [%s%s] for its input", origin, name,
+		where(b, file, module), type_print(&tensor->type, found), first,
+		columns ? builder_text(b, ",%jd", (intmax_t)columns) : "");
+	return NULL;
+}
+
+/* Checks the weights against the module's config.json. */
+static void check_dense(
+	Builder *b, const struct ModuleDesc *dense, const Value *weight, const Value *bias, const char *path)
+{
+	const int64_t said[2] = {dense->outputs, dense->inputs};
+	static const char *const keys[2] = {"out_features", "in_features"};
+	char found[128];
+	for (int axis = 0; axis < 2; axis++)
+		if (said[axis] && said[axis] != weight->type.dim[axis].plus)
+			builder_fail(b, EXIT_INPUT,
+				"%s/config.json has %s %jd, but linear.weight of %s is %s; do they belong together?",
+				dense->href, keys[axis], (intmax_t)said[axis], path, type_print(&weight->type, found));
+	if ((dense->bias < 0 && bias) || (dense->bias > 0 && !bias))
+		builder_fail(b, EXIT_INPUT,
+			"%s/config.json has \"bias\": %s, but %s has %s linear.bias; do they belong together?",
+			dense->href, bias ? "false" : "true", path, bias ? "a" : "no");
+}
+
+/* act(linear(x)), and with a residual x, or what a second linear makes of it where the widths differ. */
+static Value *build_dense(
+	Builder *b, const struct ModuleDesc *dense, const TensorFile *file, Value *x, const char *origin)
+{
+	const int64_t inner = x->type.dim[x->type.rank - 1].plus;
+	Value *weight = module_tensor(b, file, dense, "linear.weight", true, 0, inner, origin);
+	if (!weight)
+		return NULL;
+	const int64_t outer = weight->type.dim[0].plus;
+	Value *bias = module_tensor(b, file, dense, "linear.bias", false, outer, 0, origin), *rest = x;
+	check_dense(b, dense, weight, bias, where(b, file, dense));
+	Value *args[3] = {x, weight, bias};
+	Value *y = build_op(b, OP_LINEAR, args, bias ? 3 : 2, NULL, origin);
+	y = build_activation(b, dense->activation, y, origin);
+	if (!dense->residual)
+		return y;
+	if (inner != outer) {
+		Value *across[2] = {x, module_tensor(b, file, dense, "residual.weight", true, outer, inner, origin)};
+		rest = across[1] ? build_op(b, OP_LINEAR, across, 2, NULL, origin) : NULL;
+	}
+	return build_binary(b, OP_ADD, y, rest, origin);
+}
+
+static Value *build_norm(
+	Builder *b, const struct ModuleDesc *norm, const TensorFile *file, Value *x, const char *origin)
+{
+	const int64_t width = x->type.dim[x->type.rank - 1].plus;
+	const Attrs attr = {.has = A_eps, .eps = 1e-5}; /* the default of torch.nn.LayerNorm */
+	Value *weight = module_tensor(b, file, norm, "norm.weight", true, width, 0, origin);
+	Value *args[3] = {x, weight, NULL};
+	args[2] = weight ? module_tensor(b, file, norm, "norm.bias", true, width, 0, origin) : NULL;
+	return args[2] ? build_op(b, OP_LAYERNORM, args, 3, &attr, origin) : NULL;
+}
+
+Value *build_normalize(Builder *b, Value *x, const char *origin)
+{
+	const Attrs attr = {.has = A_eps, .eps = 1e-12}; /* the default of torch.nn.functional.normalize */
+	return build_op(b, OP_NORMALIZE, &x, 1, &attr, origin);
+}
+
+static Value *build_module(Builder *b, const struct ModuleDesc *module, Value *x, const char *origin)
+{
+	const ModelDesc *desc = b->desc;
+	const char *directory = desc->modules_directory ? desc->modules_directory : desc->directory;
+	if (b->failed || !x)
+		return NULL;
+	if (module->kind == MODULE_NORMALIZE)
+		return build_normalize(b, x, origin);
+	char *path = file_find_in(
+		directory, module->href, "model.safetensors", b->options->search, b->module->mem, b->diag);
+	TensorFile *file = path ? tensor_file_open(path, b->diag) : NULL;
+	if (!file) {
+		b->failed = true;
+		return NULL;
+	}
+	Value *y = module->kind == MODULE_DENSE ? build_dense(b, module, file, x, origin)
+											: build_norm(b, module, file, x, origin);
+	tensor_file_close(file);
+	return b->failed ? NULL : y;
+}
+
+Value *build_modules(Builder *b, const HeadDesc *head, bool each, Value *x, const char *origin)
+{
+	for (int32_t i = 0; i < head->nmodules; i++)
+		if (head->module[i].each == each)
+			x = build_module(b, &head->module[i], x, origin);
+	return x;
+}

@@ -1,0 +1,288 @@
+"""Directories of sentence-transformers, as the library saves them and as older versions did. The reference
+evaluator gives the numbers, and programs the printed answers. The library is the oracle."""
+
+import json, shutil
+import torch
+from torch import nn
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
+from _support import *
+from checkpoints import agree, evaluate, loads, rewrite_config
+from make_model import random_model
+
+try:
+    from sentence_transformers import CrossEncoder, SentenceTransformer
+    from sentence_transformers.base.modules import Dense, Normalize, Transformer
+    from sentence_transformers.sentence_transformer.modules import LayerNorm, Pooling, WeightedLayerPooling
+except ImportError:
+    skip("no sentence-transformers")
+
+TEXTS = ["banana moti, sela!", "zeku lomi tara vobe. kuna? nasi-poto 42", "dela " * 9, ""]
+PAIRS = [("what is moti", "sela banana moti"), ("a", "b c"), ("kuna", "dela " * 20)]
+checks = 0
+
+
+def once(kind, seed):
+    """A random BERT with its tokenizer."""
+    path = TMP / f"base-{kind}-{seed}"
+    if not path.exists():
+        model, _ = random_model("bert", kind, seed, path, max_position_embeddings=64, type_vocab_size=2)
+        AutoTokenizer.from_pretrained(path, model_max_length=64).save_pretrained(path)
+    return path
+
+
+def copied(path, name, **config):
+    home = TMP / name
+    shutil.copytree(path, home)
+    if config:
+        rewrite_config(home, **config)
+    return home
+
+
+def set_keys(path, **keys):
+    """Changes keys of a JSON file; None removes a key."""
+    old = json.loads(path.read_text()) if path.exists() else {}
+    path.write_text(json.dumps({k: v for k, v in (old | keys).items() if v is not None}))
+
+
+def refuses(home, *words):
+    good, messages = loads(home)
+    assert not good and all(w in messages for w in words), (home, words, messages)
+
+
+def embeds(what, home):
+    """The evaluator and SentenceTransformer agree on the texts."""
+    global checks
+    model = SentenceTransformer(str(home), device="cpu")
+    ids = [model.preprocess([t])["input_ids"][0].tolist() for t in TEXTS]
+    want = [{"embedding": torch.from_numpy(model.encode([t])[0])} for t in TEXTS]
+    got = [{"embedding": o["embedding"]} for o in evaluate(home, ids)]
+    agree(what, got, want)
+    checks += 1
+    return len(want[0]["embedding"])
+
+
+def saved(name, seed, *modules, **settings):
+    """Saves Transformer, then the modules, each made for the width that it gets."""
+    home = TMP / name
+    encoder = Transformer(str(once("encoder", seed)))
+    parts, width = [encoder], encoder.get_embedding_dimension()
+    torch.manual_seed(seed)
+    for make in modules:
+        parts.append(make(width))
+        if hasattr(parts[-1], "get_embedding_dimension"):
+            width = parts[-1].get_embedding_dimension()
+    SentenceTransformer(modules=parts, device="cpu", **settings).save(str(home), create_model_card=False)
+    return home
+
+
+def pool(*modes, **more):
+    return lambda width: Pooling(width, modes[0] if len(modes) == 1 else list(modes), **more)
+
+
+def dense(outputs, act=nn.Tanh(), **more):
+    return lambda width: Dense(width, outputs, activation_function=act, **more)
+
+
+def norm(width):
+    layer = LayerNorm(width)
+    nn.init.normal_(layer.norm.weight)
+    nn.init.normal_(layer.norm.bias)
+    return layer
+
+
+unit = lambda width: Normalize()
+of_tokens = dict(module_input_name="token_embeddings")
+
+# ---- pooling: words, lists in their order, repeats
+for modes in [
+    ("cls",), ("max",), ("mean",), ("mean_sqrt_len_tokens",), ("weightedmean",), ("lasttoken",),
+    ("mean", "cls"), ("lasttoken", "mean", "mean", "max"),
+    ("weightedmean", "mean_sqrt_len_tokens", "lasttoken", "max", "cls", "mean"),
+]:  # fmt: skip
+    embeds(modes, saved("pool-" + "-".join(modes), 1, pool(*modes)))
+home = saved("pool-old", 1, pool("mean"), unit)
+for keys in [
+    {"pooling_mode_lasttoken": True, "pooling_mode_cls_token": True},
+    {"pooling_mode_cls_token": False, "pooling_mode_mean_tokens": False},
+    {"pooling_mode_weightedmean_tokens": True},
+    {"pooling_mode": "cls", "pooling_mode_mean_tokens": True},
+]:
+    (home / "1_Pooling" / "config.json").write_text(json.dumps({"word_embedding_dimension": 32} | keys))
+    embeds(keys, home)
+for modes, word in (["mean", "best"], '"best"'), ([], "0 words"), ({}, "an object"):
+    (home / "1_Pooling" / "config.json").write_text(json.dumps({"pooling_mode": modes}))
+    refuses(home, "1_Pooling", word)
+
+# ---- Dense, LayerNorm, Normalize, wherever they may be
+chains = {
+    "dense": (pool("mean"), dense(13)),
+    "several": (pool("mean"), dense(13, nn.GELU()), dense(9, nn.Identity(), bias=False), dense(7), unit),
+    "residual": (pool("cls"), dense(32, nn.ReLU(), use_residual=True)),
+    "across": (pool("mean", "max"), dense(11, nn.Sigmoid(), use_residual=True), unit),
+    "tokens": (dense(12, **of_tokens), pool("mean"), unit),
+    "tokens-residual": (dense(12, nn.SiLU(), use_residual=True, **of_tokens), pool("max")),
+    "tokens-unit": (lambda w: Normalize(**of_tokens), pool("mean"), unit),
+    "unit-first": (pool("mean"), unit, dense(10), unit),
+    "layernorm": (pool("mean"), norm, unit),
+    "layernorm-dense": (pool("mean"), dense(10), norm),
+    "weighted-nothing": (lambda w: WeightedLayerPooling(w, 4, 1), pool("mean")),
+}
+for name, modules in chains.items():
+    embeds(name, saved("chain-" + name, 2, *modules))
+for act in [
+    nn.LeakyReLU(0.3), nn.ELU(), nn.CELU(), nn.SELU(), nn.Softsign(), nn.Hardtanh(), nn.ReLU6(),
+    nn.Hardsigmoid(), nn.Hardswish(), nn.Mish(), nn.Tanhshrink(), nn.GELU("tanh"),
+]:  # fmt: skip
+    name = type(act).__name__
+    embeds(name, saved("act-" + name, 3, pool("mean"), dense(15, act)))
+set_keys(home_dense := TMP / "chain-dense" / "2_Dense" / "config.json", activation_function="mine.Act")
+embeds("a class that is not of torch", home_dense.parents[1])
+set_keys(home_dense, activation_function="torch.nn.modules.activation.RReLU")
+refuses(home_dense.parents[1], "RReLU")
+set_keys(home_dense, activation_function=None, module_output_name="other")
+refuses(home_dense.parents[1], '"other"')
+rewrite_config(TMP / "chain-weighted-nothing", output_hidden_states=True)
+refuses(TMP / "chain-weighted-nothing", "WeightedLayerPooling")
+
+# ---- truncate_dim: behind Normalize, and not normalised again
+for dim, width in ((8, 8), (500, 32)):
+    home = saved(f"cut-{dim}", 4, pool("mean"), unit, truncate_dim=dim)
+    assert embeds(f"truncate_dim {dim}", home) == width
+home = saved("pooled", 4, pool("cls"))
+shutil.rmtree(home / "1_Pooling")
+(home / "modules.json").write_text(json.dumps(json.loads((home / "modules.json").read_text())[:1]))
+text = {"method": "forward", "method_output_name": "pooler_output"}
+output = "sentence_embedding"
+set_keys(home / "sentence_bert_config.json", modality_config={"text": text}, module_output_name=output)
+embeds("the pooler's output", home)
+text["method"] = "get_text_features"
+set_keys(home / "sentence_bert_config.json", modality_config={"text": text})
+refuses(home, "get_text_features")
+
+# ---- what programs do not have
+home = saved("refused", 4, pool("mean"))
+rows = json.loads((home / "modules.json").read_text())
+types = ["StaticEmbedding", "SpladePooling", "Router", "CNN", "WordEmbeddings", "LSTM", "BoW"]
+for row, type in enumerate(types):
+    row %= 2
+    changed = [dict(r) for r in rows]
+    changed[row]["type"] = f"sentence_transformers.models.{type}"
+    (home / "modules.json").write_text(json.dumps(changed))
+    refuses(home, type, "not supported")
+(home / "modules.json").write_text(json.dumps(rows))
+for key, value in {
+    "processing_kwargs": {"text": {"add_special_tokens": False}},
+    "processor_kwargs": {"do_lower_case": False},
+    "config_kwargs": {"hidden_act": "relu"},
+    "tokenizer_name_or_path": "other",
+}.items():
+    set_keys(home / "sentence_bert_config.json", **{key: value})
+    refuses(home, "sentence_bert_config.json", list(value)[0] if isinstance(value, dict) else key)
+    set_keys(home / "sentence_bert_config.json", **{key: None})
+for kind in "SparseEncoder", "MultiVectorEncoder":
+    set_keys(home / "config_sentence_transformers.json", model_type=kind)
+    refuses(home, kind)
+
+
+# ---- classifiers: the answers of programs
+def printed(home, *options):
+    out = TMP / f"{home.name}.out"
+    build(home, out, "--cpu=baseline", *options)
+    lines = "".join(f"{a}\t{b}\n" for a, b in PAIRS).encode()
+    p = run(out, "--json", input=lines)
+    objects = [json.loads(line) for line in p.stdout.splitlines()]
+    plain = run(out, input=lines).stdout.decode().splitlines()
+    return objects, plain
+
+
+def near(what, got, want):
+    compare(got, want, what, tolerance=2e-4)
+
+
+def scores(what, home):
+    """The program prints the scores of CrossEncoder.predict."""
+    global checks
+    model = CrossEncoder(str(home), device="cpu")
+    want = [model.predict([p])[0] for p in PAIRS]
+    objects, plain = printed(home)
+    if model.num_labels == 1:
+        near(what, [o["score"] for o in objects], want)
+        near(what, [float(line) for line in plain], want)
+    else:
+        near(what, [list(o["scores"].values()) for o in objects], want)
+    checks += 1
+
+
+def classifier(name, labels, **config):
+    """The plain layout: config.json and weights, without modules.json."""
+    home = copied(once("classify", 5), f"plain-{name}")
+    torch.manual_seed(labels)
+    model = AutoModelForSequenceClassification.from_pretrained(
+        home, num_labels=labels, ignore_mismatched_sizes=True
+    )
+    nn.init.normal_(model.classifier.weight, std=0.2)
+    nn.init.normal_(model.classifier.bias)
+    model.save_pretrained(home)
+    rewrite_config(home, **config)
+    return home
+
+
+def kept(source, name, **options):
+    """Saved again by CrossEncoder of today, with modules.json."""
+    model = CrossEncoder(str(source), device="cpu", **options)
+    model.save_pretrained(str(TMP / name), create_model_card=False)
+    return TMP / name
+
+
+identity, sigmoid = "torch.nn.modules.linear.Identity", "torch.nn.modules.activation.Sigmoid"
+one, three = classifier("one", 1), classifier("three", 3)
+scores("today's, one label", kept(one, "ce-one"))
+scores("today's, three labels", kept(three, "ce-three"))
+scores("today's, identity", kept(one, "ce-identity", activation_fn=nn.Identity()))
+scores("today's, tanh of three", kept(three, "ce-tanh", activation_fn=nn.Tanh()))
+scores("old, identity", classifier("old", 1, sbert_ce_default_activation_function=identity))
+home = classifier("regression", 1, problem_type="regression")
+rewrite_config(home, sentence_transformers={"activation_fn": sigmoid})
+rewrite_config(home, sbert_ce_default_activation_function=identity)
+scores("the newer key, whatever problem_type says", home)
+home = kept(classifier("both", 1, sentence_transformers={"activation_fn": identity}), "ce-both")
+set_keys(home / "config_sentence_transformers.json", activation_fn=sigmoid)
+scores("activation_fn of config_sentence_transformers.json first", home)
+set_keys(home / "config_sentence_transformers.json", activation_fn="mine.Act")
+scores("a class that is not of torch", home)
+
+
+
+def pipelines(what, home):
+    """Without a sign of CrossEncoder, the answer is that of transformers' pipeline."""
+    global checks
+    classify = pipeline("text-classification", str(home), device="cpu")
+    want = [classify({"text": a, "text_pair": b}, top_k=None) for a, b in PAIRS]
+    objects, plain = printed(home, "--task=classify")
+    for scored, obj, line in zip(want, objects, plain):
+        if "label" in obj:
+            assert obj["label"] == scored[0]["label"], (what, obj, scored)
+            near(what, obj["score"], scored[0]["score"])
+        by_label = obj.get("scores") or {scored[0]["label"]: obj["score"]}
+        near(what, [by_label[s["label"]] for s in scored], [s["score"] for s in scored])
+    checks += 1
+
+
+pipelines("one label", one)
+pipelines("one label, regression", copied(one, "raw", problem_type="regression"))
+pipelines("three labels", three)
+pipelines("three labels, regression", copied(three, "raw3", problem_type="regression"))
+many = dict(problem_type="multi_label_classification")
+pipelines("three labels, multi-label", copied(three, "multi3", **many))
+
+# the modular form
+encoder = Transformer(str(once("encoder", 6)))
+size = encoder.get_embedding_dimension()
+for labels in 1, 2:
+    home = TMP / f"ce-modular-{labels}"
+    head = Dense(32, labels, activation_function=nn.Identity(), module_output_name="scores")
+    model = CrossEncoder(modules=[encoder, Pooling(size, "cls"), Dense(size, 32), head], device="cpu")
+    model.save_pretrained(str(home), create_model_card=False)
+    scores(f"modular, {labels} labels", home)
+
+print(f"{checks} directories")
