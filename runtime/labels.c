@@ -198,8 +198,10 @@ RT_FN int32_t task_word_end(RtProgram *p, const RtItem *item, int32_t start, int
 	int32_t ids[TOKENS], starts[TOKENS], ends[TOKENS], numbers[TOKENS], number = -1;
 	RtEncoding encoding;
 	const size_t rest = item->text_bytes - (size_t)start;
-	if (rt_tokenize(p->model->tokenizer, item->text + start, rest < reach ? rest : reach, NULL, 0, TOKENS,
-			ids, NULL, starts, ends, numbers, &encoding)
+	RtTokenizer tokenizer = *p->model->tokenizer;
+	tokenizer.cut_left = 0;
+	if (rt_tokenize(&tokenizer, item->text + start, rest < reach ? rest : reach, NULL, 0, TOKENS, ids, NULL,
+			starts, ends, numbers, &encoding)
 		!= RT_OK)
 		return end;
 	for (int32_t i = 0; i < encoding.n; i++) {

@@ -41,6 +41,8 @@ RT_API int rt_window(const RtModel *model, const char *text, size_t bytes, const
 	size_t pair_bytes, size_t from, int overlap, int32_t *ids, int32_t *types, int32_t *start, int32_t *end,
 	int32_t *word, RtEncoding *encoding, size_t *next)
 {
+	RtTokenizer tokenizer = *model->tokenizer;
+	tokenizer.cut_left = 0; /* the next window begins where this one ends */
 	const int paired = pair != NULL;
 	const char *long_text = paired ? pair : text;
 	const size_t long_bytes = paired ? pair_bytes : bytes;
@@ -48,10 +50,10 @@ RT_API int rt_window(const RtModel *model, const char *text, size_t bytes, const
 	int32_t first, count;
 	for (;; want *= 2) {
 		stop = window_slice(long_text, long_bytes, from, want);
-		int status = paired ? rt_tokenize(model->tokenizer, text, bytes, pair + from, stop - from,
+		int status = paired ? rt_tokenize(&tokenizer, text, bytes, pair + from, stop - from,
 								  model->max_tokens, ids, types, start, end, word, encoding)
-							: rt_tokenize(model->tokenizer, text + from, stop - from, NULL, 0,
-								  model->max_tokens, ids, types, start, end, word, encoding);
+							: rt_tokenize(&tokenizer, text + from, stop - from, NULL, 0, model->max_tokens,
+								  ids, types, start, end, word, encoding);
 		if (status != RT_OK)
 			return status;
 		count = rt_window_tokens(encoding, paired, start, &first);

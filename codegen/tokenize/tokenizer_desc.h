@@ -74,6 +74,8 @@ typedef struct TokenizerDesc {
 	int32_t nsingle, npair;
 	const TemplateItem *single, *pair;
 	bool trim_offsets, trim_prefix; /* the post-processor's trim_offsets and add_prefix_space */
+	bool cut_left;                  /* a long text keeps its end */
+	bool splits_special;            /* special tokens in a text are read as text */
 	int32_t max_length;             /* model_max_length if below 10^6, else 0 */
 } TokenizerDesc;
 bool tokenizer_has_step(const TokenizerDesc *, CharStep);

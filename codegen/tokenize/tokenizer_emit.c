@@ -154,7 +154,8 @@ static bool add_added(const TokenizerDesc *desc, Blob *blob, TokenizerLayout *la
 		const AddedToken *token = &desc->added[i];
 		RtAdded row = {token->id,
 			(token->single_word ? RT_ADDED_SINGLE_WORD : 0) | (token->lstrip ? RT_ADDED_LSTRIP : 0)
-				| (token->rstrip ? RT_ADDED_RSTRIP : 0)};
+				| (token->rstrip ? RT_ADDED_RSTRIP : 0)
+				| (token->special && desc->splits_special ? RT_ADDED_NEVER : 0)};
 		list_add(&added, &row);
 		if (token->normalized)
 			continue;
@@ -227,6 +228,7 @@ bool tokenizer_layout(const TokenizerDesc *desc, Blob *blob, TokenizerLayout *la
 {
 	*layout = (TokenizerLayout){.mask_id = desc->mask_id,
 		.trim_prefix = desc->trim_prefix,
+		.cut_left = desc->cut_left,
 		.nsingle = desc->nsingle,
 		.npair = desc->npair};
 	if (desc->contextual && !normalizer_layout(desc, blob, layout, diag))

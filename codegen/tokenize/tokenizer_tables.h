@@ -112,19 +112,14 @@ bool emit_tokenizer(const TokenizerDesc *, Blob *, FILE *c, const char *name, Di
 struct TokenizerImport;
 struct TokenizerWriter;
 struct json_t;
-typedef struct ClassRoles {
-	const char *class;
-	const char *roles[5];
-} ClassRoles;
+enum { TOKENIZER_ROLES = 7 };
 /* A model is a row of compiler/tokenizer/tokenizers.def. compiler/tokenizer/NAME.c defines NAME_tokenizer,
  * and runtime/tokenize/NAME.h has NAME_word, which programs run. */
 typedef struct TokenizerModel {
 	const char *name, *type; /* "wordpiece", and its type in tokenizer.json */
 	RtWordFn *word;
-	/* Defaults of the unknown, separator, padding, class and mask token. */
-	const char *roles[5];
-	/* Those of classes of transformers with others; ends with a row without class. May be NULL. */
-	const struct ClassRoles *class_roles;
+	/* Defaults of the unknown, separator, padding, class and mask token, of beginning and end; NULL: none. */
+	const char *roles[TOKENIZER_ROLES];
 	/* Reads model and vocabulary from an object of tokenizer.json. */
 	bool (*read)(struct TokenizerImport *, const struct json_t *model);
 	/* Whether an object without a type, as in old files, is this model. May be NULL. */
@@ -132,8 +127,6 @@ typedef struct TokenizerModel {
 	/* The older format: its files, the main one first ("vocab.txt"), and a function that reads them. */
 	const char *files[4];
 	const char *other_files[4]; /* other names of the main one */
-	/* The classes of transformers that read them so, without "Fast" at the end; ends with NULL. */
-	const char *const *classes;
 	bool (*read_files)(struct TokenizerImport *);
 	/* Adds its tables, in the order that its runtime file expects. */
 	bool (*layout)(const TokenizerDesc *, Blob *, TokenizerLayout *, Diag *);

@@ -486,8 +486,6 @@ const TokenizerModel bpe_tokenizer = {
 	.read = read_model,
 	.is_untyped = is_untyped,
 	.files = {"vocab.json", "merges.txt"},
-	.classes = (const char *const[]){"RobertaTokenizer", "LongformerTokenizer", "BartTokenizer",
-		"LEDTokenizer", "MvpTokenizer", NULL},
 	.read_files = read_files,
 	.layout = layout_tables,
 	.equal = equal,

@@ -26,72 +26,27 @@ static bool read_token(
 		&& json_member_bool(value, "normalized", &token->normalized, path, import->diag);
 }
 
-/* ---- the class ------------------------------------------------------------------------------- */
-/* The tokenizer's class in transformers; NULL: not given, or a class that reads everything from
- * tokenizer.json. */
-static const char *class_name(const TokenizerImport *import)
-{
-	const char *name = json_string_value(json_object_get(import->config, "tokenizer_class"));
-	if (name && (strcmp(name, "PreTrainedTokenizerFast") == 0 || strcmp(name, "TokenizersBackend") == 0))
-		return NULL;
-	return name;
-}
-
-/* Whether a name is that of the class, perhaps with "Fast" at the end. */
-static bool is_class(const char *name, const char *class)
-{
-	const size_t length = strlen(class);
-	return strncmp(name, class, length) == 0 && (name[length] == '\0' || strcmp(name + length, "Fast") == 0);
-}
-
-bool import_class_is(const TokenizerImport *import, const char *class)
-{
-	const char *name = class_name(import);
-	return name && is_class(name, class);
-}
-
-static bool class_reads(const char *name, const TokenizerModel *model)
-{
-	for (int32_t i = 0; model->classes && model->classes[i]; i++)
-		if (is_class(name, model->classes[i]))
-			return true;
-	return false;
-}
-
-bool import_class_reads(TokenizerImport *import, const TokenizerModel *model)
-{
-	const char *name = class_name(import);
-	if (!name || class_reads(name, model))
-		return true;
-	return diag_error_in(import->diag, EXIT_UNSUPPORTED, import->config_path, 0,
-		"tokenizer_class \"%.64s\" may read %s differently from %s; write tokenizer.json once with "
-		"transformers: AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)",
-		name, model->files[0], model->classes[0]);
-}
-
 /* ---- roles ----------------------------------------------------------------------------------- */
 typedef struct Role {
 	const char *key;
 	size_t id;
 } Role;
+enum { NO_ID = 0 }; /* no member of that kind begins there */
 /* In the order of TokenizerModel.roles. */
-static const Role roles[] = {
+static const Role roles[TOKENIZER_ROLES] = {
 	{"unk_token", offsetof(TokenizerDesc, unk_id)},
 	{"sep_token", offsetof(TokenizerDesc, sep_id)},
 	{"pad_token", offsetof(TokenizerDesc, pad_id)},
 	{"cls_token", offsetof(TokenizerDesc, cls_id)},
 	{"mask_token", offsetof(TokenizerDesc, mask_id)},
+	{"bos_token", NO_ID},
+	{"eos_token", NO_ID},
 };
-enum { ROLES = sizeof roles / sizeof *roles };
 
 /* The default tokens of the roles. */
 static const char *const *default_roles(const TokenizerImport *import)
 {
-	const ClassRoles *row = import->desc->model->class_roles;
-	for (; row && row->class; row++)
-		if (import_class_is(import, row->class))
-			return row->roles;
-	return import->desc->model->roles;
+	return import->class ? import->class->roles : import->desc->model->roles;
 }
 
 /* True if only the class determines the flags of the mask token. */
@@ -116,33 +71,33 @@ static bool has_role(TokenizerImport *import, const char *text, bool *has, bool 
 {
 	*named = false;
 	*has = false;
-	for (int32_t i = 0; i < ROLES; i++) {
+	for (int32_t i = 0; i < TOKENIZER_ROLES; i++) {
+		const char *fallback = default_roles(import)[i];
 		AddedToken token;
 		if (!role_token(import, roles[i].key, NULL, &token))
 			return false;
 		*named |= token.text && strcmp(token.text, text) == 0;
-		*has |= !token.text && strcmp(default_roles(import)[i], text) == 0;
+		*has |= !token.text && fallback && strcmp(fallback, text) == 0;
 	}
 	*has |= *named;
 	return true;
 }
 
-/* True if the tokenizer's class has default tokens for the roles. The older forms always have such a
- * class. */
-static bool class_has_roles(const TokenizerImport *import, bool older) { return older || class_name(import); }
-
 /* Finds the ids of the roles. Also adds their tokens, as transformers does: those in a file, and the defaults
  * of the class if the vocabulary has them. */
 static bool add_roles(TokenizerImport *import, bool older)
 {
-	for (int32_t i = 0; i < ROLES; i++) {
+	for (int32_t i = 0; i < TOKENIZER_ROLES; i++) {
 		const char *fallback = default_roles(import)[i];
 		AddedToken token;
 		if (!role_token(import, roles[i].key, NULL, &token))
 			return false;
-		const bool named = token.text && (!older || strcmp(token.text, fallback) != 0);
+		const bool named = token.text && (!older || !fallback || strcmp(token.text, fallback) != 0);
 		token.text = token.text ? token.text : fallback;
-		const bool known = class_has_roles(import, older) && json_object_get(import->vocab, token.text);
+		if (!token.text)
+			continue;
+		/* the older forms always have a class */
+		const bool known = (older || import->class) && json_object_get(import->vocab, token.text);
 		if (token.lstrip && mask_is_plain(import) && !json_object_get(import->added_ids, token.text))
 			diag_note(import->diag, 0,
 				"%s: the token \"%.64s\" includes the spaces before it, as in transformers 4; in "
@@ -151,6 +106,8 @@ static bool add_roles(TokenizerImport *import, bool older)
 				import->path, token.text);
 		if ((named || known) && !import_added(import, token, -1, import->config_path))
 			return false;
+		if (roles[i].id == NO_ID)
+			continue;
 		int32_t *id = (int32_t *)(void *)((char *)import->desc + roles[i].id);
 		*id = import_token_id(import, token.text);
 		if (roles[i].id == offsetof(TokenizerDesc, unk_id) && older)
@@ -282,77 +239,4 @@ bool import_config_tokens(TokenizerImport *import, bool older)
 	return add_decoder(import) && add_added_json(import) && add_roles(import, older)
 		&& add_additional(import, import->config, import->config_path)
 		&& add_additional(import, import->special, "special_tokens_map.json");
-}
-
-/* ---- settings of byte-level tokenizers ------------------------------------------------------- */
-bool import_is_roberta(const TokenizerImport *import)
-{
-	const char *name = class_name(import);
-	return name && class_reads(name, &bpe_tokenizer);
-}
-
-bool import_config_flag(TokenizerImport *import, const char *key, bool fallback, bool *flag)
-{
-	*flag = import_is_roberta(import) ? fallback : *flag;
-	return json_member_bool(import->config, key, flag, import->config_path, import->diag);
-}
-
-/* ---- segments -------------------------------------------------------------------------------- */
-/* True if the tokenizer class returns token_type_ids by default. PreTrainedTokenizerFast does in transformers
- * 4, but not in 5. bertc follows version 4, because such models were trained with it. */
-static bool class_has_segments(const TokenizerImport *import)
-{
-	static const char *const without[] = {
-		"DistilBert", "MPNet", "TokenizersBackend", "XLMRoberta", "Camembert", "Barthez", "MBart"};
-	const char *name = json_string_value(json_object_get(import->config, "tokenizer_class"));
-	for (size_t i = 0; name && i < sizeof without / sizeof *without; i++)
-		if (strncmp(name, without[i], strlen(without[i])) == 0)
-			return false;
-	return !import_is_roberta(import);
-}
-
-static const TemplateItem *without_segments(MemArena *mem, const TemplateItem *items, int32_t count)
-{
-	TemplateItem *copy = mem_alloc(mem, (size_t)(count + 1) * sizeof *copy);
-	for (int32_t i = 0; i < count; i++)
-		copy[i] = (TemplateItem){items[i].piece, items[i].id, 0};
-	return copy;
-}
-
-bool import_segments(TokenizerImport *import)
-{
-	TokenizerDesc *desc = import->desc;
-	json_t *names = json_object_get(import->config, "model_input_names"), *name;
-	bool has = false;
-	size_t i;
-	if (!names || json_is_null(names)) {
-		has = class_has_segments(import);
-		if (import_class_is(import, "XLNetTokenizer"))
-			diag_note(import->diag, 0,
-				"%s: XLNet reads no segments, as in transformers 5; in transformers 4 it does; add "
-				"token_type_ids "
-				"to model_input_names of tokenizer_config.json for those",
-				import->path);
-		if (import_class_is(import, "AlbertTokenizer"))
-			diag_note(import->diag, 0,
-				"%s: the two texts of a pair have segments of their own, as in transformers 4; in "
-				"transformers 5 "
-				"only if model_input_names of tokenizer_config.json has token_type_ids",
-				import->path);
-	} else if (!json_is_array(names)) {
-		return diag_error_in(import->diag, EXIT_INPUT, import->config_path, 0,
-			"model_input_names is %s, expected an array", json_kind(names));
-	}
-	json_array_foreach(names, i, name)
-	{
-		if (!json_is_string(name))
-			return diag_error_in(import->diag, EXIT_INPUT, import->config_path, 0,
-				"model_input_names[%zu] is %s, expected a string", i, json_kind(name));
-		has |= strcmp(json_string_value(name), "token_type_ids") == 0;
-	}
-	if (has)
-		return true;
-	desc->single = without_segments(import->mem, desc->single, desc->nsingle);
-	desc->pair = without_segments(import->mem, desc->pair, desc->npair);
-	return true;
 }

@@ -64,29 +64,54 @@ static bool add_unicode(TokenizerImport *import, int32_t kind, CharStep step)
 }
 
 /* ---- each type ------------------------------------------------------------------------------- */
-bool import_bert_normalizer(
-	TokenizerImport *import, bool clean_text, bool chinese, bool accents, bool lowercase)
+bool import_bert_normalizer(TokenizerImport *import, bool clean_text, const BertSettings *settings)
 {
-	const bool context = import->desc->contextual;
+	const bool context = import->desc->contextual, lowercase = settings->lowercase;
+	const bool accents = settings->accents < 0 ? lowercase : settings->accents > 0;
 	return (!clean_text || add_map(import, STEP_clean_text))
-		&& (!chinese || add_map(import, STEP_chinese_chars))
+		&& (!settings->chinese || add_map(import, STEP_chinese_chars))
 		&& (!accents || context || add_map(import, STEP_strip_accents))
 		&& (!accents || !context
 			|| (add_unicode(import, RT_STEP_DECOMPOSE, STEP_nfd) && add_map(import, STEP_strip_nonspacing)))
 		&& (!lowercase || add_map(import, STEP_lowercase));
 }
 
+static const char *spell(int flag)
+{
+	static const char *const words[] = {"null", "false", "true"};
+	return words[flag + 1];
+}
+
+/* In transformers, the class has settings of its own, which tokenizer_config.json changes. */
+static bool override_bert(TokenizerImport *import, BertSettings *now)
+{
+	const BertSettings was = *now;
+	if (!import_bert_settings(import, now))
+		return false;
+	if (was.lowercase != now->lowercase || was.chinese != now->chinese || was.accents != now->accents)
+		diag_warn(import->diag, 0,
+			"%s has lowercase %s, handle_chinese_chars %s, strip_accents %s, but tokenizer_config.json or "
+			"its "
+			"class has %s, %s, %s; the latter apply, as in transformers; make the files agree",
+			import->path, spell(was.lowercase), spell(was.chinese), spell(was.accents), spell(now->lowercase),
+			spell(now->chinese), spell(now->accents));
+	return true;
+}
+
 static bool read_bert_normalizer(TokenizerImport *import, const json_t *normalizer)
 {
-	bool clean_text = true, chinese = true, lowercase = true;
+	BertSettings settings = {true, true, -1};
+	bool clean_text = true, accents = false;
 	if (!json_member_bool(normalizer, "clean_text", &clean_text, import->path, import->diag)
-		|| !json_member_bool(normalizer, "handle_chinese_chars", &chinese, import->path, import->diag)
-		|| !json_member_bool(normalizer, "lowercase", &lowercase, import->path, import->diag))
+		|| !json_member_bool(
+			normalizer, "handle_chinese_chars", &settings.chinese, import->path, import->diag)
+		|| !json_member_bool(normalizer, "lowercase", &settings.lowercase, import->path, import->diag)
+		|| !json_member_bool(normalizer, "strip_accents", &accents, import->path, import->diag))
 		return false;
-	bool accents = lowercase; /* null and missing */
-	return json_member_bool(normalizer, "strip_accents", &accents, import->path, import->diag)
-		&& check_run(import, "BertNormalizer")
-		&& import_bert_normalizer(import, clean_text, chinese, accents, lowercase);
+	if (json_is_boolean(json_object_get(normalizer, "strip_accents")))
+		settings.accents = accents;
+	return (!import->overrides || override_bert(import, &settings)) && check_run(import, "BertNormalizer")
+		&& import_bert_normalizer(import, clean_text, &settings);
 }
 
 static bool read_lowercase(TokenizerImport *import, const json_t *normalizer)
@@ -358,6 +383,8 @@ bool import_normalizer(TokenizerImport *import, const json_t *value)
 {
 	if (!value || json_is_null(value))
 		return true;
+	const char *type = json_string_value(json_object_get(value, "type"));
+	import->overrides = type && strcmp(type, "BertNormalizer") == 0;
 	return read_one(import, value, 0, false) && read_one(import, value, 0, true);
 }
 

@@ -25,10 +25,10 @@ static bool has_map(const TokenizerDesc *desc)
 }
 
 /* The steps of the class in transformers 5. */
-static bool rebuild(const TokenizerImport *import, const char *class, Rebuilt *r)
+static bool rebuild(const TokenizerImport *import, Rebuilt *r)
 {
-	const bool albert = strcmp(class, "AlbertTokenizer") == 0, xlnet = strcmp(class, "XLNetTokenizer") == 0;
-	const bool deberta = strcmp(class, "DebertaV2Tokenizer") == 0;
+	const bool albert = import_is(import, CLASS_ALBERT), xlnet = import_is(import, CLASS_XLNET);
+	const bool deberta = import_is(import, CLASS_DEBERTA_V2);
 	bool lowercase = albert, accents = false;
 	*r = (Rebuilt){.count = 0};
 	if (!json_member_bool(import->config, "do_lower_case", &lowercase, import->config_path, import->diag)
@@ -63,19 +63,19 @@ static bool is_same(const TokenizerDesc *desc, const Rebuilt *r, bool deberta)
 
 bool import_note_rebuilt(TokenizerImport *import)
 {
-	static const char *const classes[] = {"AlbertTokenizer", "XLNetTokenizer", "CamembertTokenizer",
-		"XLMRobertaTokenizer", "DebertaV2Tokenizer"};
+	static const ClassKind classes[] = {
+		CLASS_ALBERT, CLASS_XLNET, CLASS_CAMEMBERT, CLASS_XLM_ROBERTA, CLASS_DEBERTA_V2};
 	for (size_t i = 0; i < sizeof classes / sizeof *classes; i++) {
 		Rebuilt r;
-		if (!import_class_is(import, classes[i]))
+		if (!import_is(import, classes[i]))
 			continue;
-		if (!rebuild(import, classes[i], &r))
+		if (!rebuild(import, &r))
 			return false;
 		if (!is_same(import->desc, &r, i == 4))
 			diag_note(import->diag, 0,
 				"%s: transformers 5 builds the normalizer and pre_tokenizer of %s from tokenizer_config.json "
 				"instead; those of the file apply here, as in transformers 4 and the tokenizers library",
-				import->path, classes[i]);
+				import->path, import->class->name);
 	}
 	return true;
 }

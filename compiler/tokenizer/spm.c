@@ -9,44 +9,19 @@
 #include "runtime/tokenize/cursor.h"
 #include "runtime/tokenize/split_metaspace.h"
 
-typedef enum Shape { ROBERTA, CAMEMBERT, ALBERT, XLNET, DEBERTA } Shape;
-static const struct {
-	const char *class, *model_type; /* the latter of config.json, for directories without a class */
-	Shape shape;
-} kinds[] = {
-	{"XLMRobertaTokenizer", "xlm-roberta", ROBERTA},
-	{"CamembertTokenizer", "camembert", CAMEMBERT},
-	{"AlbertTokenizer", "albert", ALBERT},
-	{"XLNetTokenizer", "xlnet", XLNET},
-	{"DebertaV2Tokenizer", "deberta-v2", DEBERTA},
-};
-enum { KINDS = sizeof kinds / sizeof *kinds };
-
-/* Finds the class. A directory without one gets that of its model. */
-static bool find_shape(TokenizerImport *import, Shape *shape)
+/* A directory without a class gets that of its model. */
+static bool check_class(TokenizerImport *import)
 {
-	const char *path;
-	json_t *model = import_beside(import, "config.json", &path);
-	const char *type = json_string_value(json_object_get(model, "model_type"));
-	const bool named = json_is_string(json_object_get(import->config, "tokenizer_class"));
-	bool found = false;
-	for (size_t i = 0; i < KINDS && !found && model; i++) {
-		found = named ? import_class_is(import, kinds[i].class)
-					  : type && strcmp(type, kinds[i].model_type) == 0;
-		*shape = kinds[i].shape;
-		if (found && !named)
-			json_object_set_new(import->config, "tokenizer_class", json_string(kinds[i].class));
-	}
-	if (model && !found)
-		IMPORT_ERROR(import, EXIT_UNSUPPORTED,
-			"neither tokenizer_class of tokenizer_config.json nor model_type of config.json names a class "
-			"that "
-			"reads this file; supported: XLMRobertaTokenizer, CamembertTokenizer, AlbertTokenizer, "
-			"XLNetTokenizer, "
-			"DebertaV2Tokenizer; or write tokenizer.json once with transformers: "
-			"AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)");
-	json_decref(model);
-	return found;
+	static const ClassKind known[] = {
+		CLASS_XLM_ROBERTA, CLASS_CAMEMBERT, CLASS_ALBERT, CLASS_XLNET, CLASS_DEBERTA_V2};
+	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+		if (import_is(import, known[i]))
+			return true;
+	return IMPORT_ERROR(import, EXIT_UNSUPPORTED,
+		"neither tokenizer_class of tokenizer_config.json nor model_type of config.json names a class that "
+		"reads this file; supported: XLMRobertaTokenizer, CamembertTokenizer, AlbertTokenizer, "
+		"XLNetTokenizer, DebertaV2Tokenizer; or write tokenizer.json once with transformers: "
+		"AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)");
 }
 
 /* ---- pieces ---------------------------------------------------------------------------------- */
@@ -76,25 +51,25 @@ static bool is_number_comma(const char *text)
 }
 
 /* The pieces in the order of the class's ids. */
-static void fill_vocab(const SpmFile *spm, Shape shape, Vocab *v)
+static void fill_vocab(const SpmFile *spm, ClassKind kind, Vocab *v)
 {
 	static const char *const first[][5] = {
-		[ROBERTA] = {"<s>", "<pad>", "</s>", "<unk>"},
-		[CAMEMBERT] = {"<s>NOTUSED", "<pad>", "</s>NOTUSED", "<unk>", "<unk>NOTUSED"},
+		[CLASS_XLM_ROBERTA] = {"<s>", "<pad>", "</s>", "<unk>"},
+		[CLASS_CAMEMBERT] = {"<s>NOTUSED", "<pad>", "</s>NOTUSED", "<unk>", "<unk>NOTUSED"},
 	};
 	const SpmPiece *pieces = spm->pieces.items;
-	const bool moved = shape == ROBERTA || shape == CAMEMBERT;
-	for (int32_t i = 0; moved && i < 5 && first[shape][i]; i++)
-		add(v, first[shape][i], i == 4 ? -100 : 0);
-	for (size_t i = shape == ROBERTA ? 3 : shape == CAMEMBERT; i < spm->pieces.count; i++) {
-		const bool avoided = (shape == ALBERT || shape == XLNET) && is_number_comma(pieces[i].text);
+	const bool moved = kind == CLASS_XLM_ROBERTA || kind == CLASS_CAMEMBERT;
+	for (int32_t i = 0; moved && i < 5 && first[kind][i]; i++)
+		add(v, first[kind][i], i == 4 ? -100 : 0);
+	for (size_t i = kind == CLASS_XLM_ROBERTA ? 3 : kind == CLASS_CAMEMBERT; i < spm->pieces.count; i++) {
+		const bool avoided = (kind == CLASS_ALBERT || kind == CLASS_XLNET) && is_number_comma(pieces[i].text);
 		add(v, pieces[i].text, (double)pieces[i].score - (avoided ? 100 : 0));
 	}
 	if (moved)
 		add(v, "<mask>", 0);
 }
 
-static bool read_pieces(const SpmFile *spm, Shape shape)
+static bool read_pieces(const SpmFile *spm, ClassKind kind)
 {
 	TokenizerImport *import = spm->import;
 	const SpmPiece *pieces = spm->pieces.items;
@@ -102,8 +77,8 @@ static bool read_pieces(const SpmFile *spm, Shape shape)
 	if (spm->kind != SPM_UNIGRAM)
 		return IMPORT_ERROR(import, EXIT_UNSUPPORTED,
 			"its model_type is %d, but only 1 (Unigram) is supported for this class", spm->kind);
-	fill_vocab(spm, shape, &v);
-	const bool moved = shape == ROBERTA || shape == CAMEMBERT;
+	fill_vocab(spm, kind, &v);
+	const bool moved = kind == CLASS_XLM_ROBERTA || kind == CLASS_CAMEMBERT;
 	bool good = unigram_set(
 		import, v.texts.items, v.scores.items, (int32_t)v.texts.count, moved ? 3 : spm->unk_id, false, false);
 	list_free(&v.texts);
@@ -142,31 +117,31 @@ static bool add_bare(TokenizerImport *import)
 		&& import_normal(import, (NormalStep){.kind = RT_STEP_MAP, .step = STEP_strip_marks});
 }
 
-static bool set_normalizer(const SpmFile *spm, Shape shape)
+static bool set_normalizer(const SpmFile *spm, ClassKind kind)
 {
 	TokenizerImport *import = spm->import;
-	bool lowercase = shape == ALBERT, accents = false;
+	bool lowercase = kind == CLASS_ALBERT, accents = false;
 	import->desc->contextual = true;
-	if (shape == ROBERTA || shape == CAMEMBERT)
+	if (kind == CLASS_XLM_ROBERTA || kind == CLASS_CAMEMBERT)
 		return add_map(spm) && import_strip(import, false, true)
 			&& import_replace_runs(import, " {2,}", "\xE2\x96\x81");
 	if (!read_flag(import, "do_lower_case", &lowercase) || !read_flag(import, "keep_accents", &accents))
 		return false;
-	if (shape == DEBERTA && lowercase && !add_lowercase(import, true))
+	if (kind == CLASS_DEBERTA_V2 && lowercase && !add_lowercase(import, true))
 		return false;
-	if (shape == DEBERTA)
+	if (kind == CLASS_DEBERTA_V2)
 		return import_strip(import, true, true) && add_map(spm) && import_replace_runs(import, " {2,}", " ");
 	return import_replace(import, "``", "\"") && import_replace(import, "''", "\"")
 		&& (accents || add_bare(import)) && add_lowercase(import, lowercase) && add_map(spm)
 		&& import_replace_runs(import, " {2,}", " ");
 }
 
-static bool set_splitter(TokenizerImport *import, Shape shape)
+static bool set_splitter(TokenizerImport *import, ClassKind kind)
 {
 	int32_t *number = import->desc->split_number;
 	bool punctuation = false, prefix = true;
 	if (!read_flag(import, "add_prefix_space", &prefix)
-		|| (shape == DEBERTA && !read_flag(import, "split_by_punct", &punctuation)))
+		|| (kind == CLASS_DEBERTA_V2 && !read_flag(import, "split_by_punct", &punctuation)))
 		return false;
 	if (punctuation || !prefix)
 		return diag_error_in(import->diag, EXIT_UNSUPPORTED, import->config_path, 0,
@@ -182,20 +157,20 @@ static bool set_splitter(TokenizerImport *import, Shape shape)
 }
 
 /* ---- the template ---------------------------------------------------------------------------- */
-static bool set_template(TokenizerImport *import, Shape shape)
+static bool set_template(TokenizerImport *import, ClassKind kind)
 {
 	TokenizerDesc *desc = import->desc;
-	const char *cls = shape == XLNET ? "<cls>" : "[CLS]", *sep = shape == XLNET ? "<sep>" : "[SEP]";
-	if (shape == ROBERTA || shape == CAMEMBERT) {
+	const char *cls = kind == CLASS_XLNET ? "<cls>" : "[CLS]", *sep = kind == CLASS_XLNET ? "<sep>" : "[SEP]";
+	if (kind == CLASS_XLM_ROBERTA || kind == CLASS_CAMEMBERT) {
 		cls = "<s>";
 		sep = "</s>";
 	}
 	const int32_t cls_id = import_token_id(import, cls), sep_id = import_token_id(import, sep);
 	if (cls_id < 0 || sep_id < 0)
 		return IMPORT_ERROR(import, EXIT_INPUT, "has no piece %s", cls_id < 0 ? cls : sep);
-	if (shape == ROBERTA || shape == CAMEMBERT) {
+	if (kind == CLASS_XLM_ROBERTA || kind == CLASS_CAMEMBERT) {
 		import_roberta_template(import, cls_id, sep_id);
-	} else if (shape != XLNET) {
+	} else if (kind != CLASS_XLNET) {
 		import_bert_template(import, cls_id, sep_id);
 	} else {
 		const TemplateItem single[] = {{PIECE_A, 0, 0}, {PIECE_TOKEN, sep_id, 0}, {PIECE_TOKEN, cls_id, 2}};
@@ -212,12 +187,12 @@ static bool set_template(TokenizerImport *import, Shape shape)
 bool spm_import(TokenizerImport *import)
 {
 	SpmFile spm = {0};
-	Shape shape = ROBERTA;
-	bool good = find_shape(import, &shape) && spm_read(&spm, import);
+	bool good = check_class(import) && spm_read(&spm, import);
 	if (good) {
+		const ClassKind kind = import->class->kind;
 		import->mask_lstrip = true;
-		good = read_pieces(&spm, shape) && set_normalizer(&spm, shape) && set_splitter(import, shape)
-			&& import_config_tokens(import, true) && set_template(import, shape);
+		good = read_pieces(&spm, kind) && set_normalizer(&spm, kind) && set_splitter(import, kind)
+			&& import_config_tokens(import, true) && set_template(import, kind);
 		import->unk_token = NULL; /* here only a role */
 		diag_note(import->diag, 0,
 			"%s is read as transformers 4 converts it; transformers 5 drops white space at the ends of a "

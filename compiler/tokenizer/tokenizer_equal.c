@@ -78,7 +78,8 @@ static bool equal_cuts(const TokenizerDesc *a, const TokenizerDesc *b)
 static bool equal_steps(const TokenizerDesc *a, const TokenizerDesc *b)
 {
 	return a->nsteps == b->nsteps && a->split == b->split && a->trim_offsets == b->trim_offsets
-		&& a->trim_prefix == b->trim_prefix
+		&& a->trim_prefix == b->trim_prefix && a->cut_left == b->cut_left
+		&& a->splits_special == b->splits_special
 		&& memcmp(a->steps, b->steps, (size_t)a->nsteps * sizeof *a->steps) == 0
 		&& memcmp(a->split_number, b->split_number, sizeof a->split_number) == 0;
 }

@@ -147,25 +147,6 @@ void import_roberta_template(TokenizerImport *import, int32_t cls, int32_t sep)
 }
 
 /* ---- the whole ------------------------------------------------------------------------------- */
-/* In transformers, tokenizer_config.json overrides the normalizer of tokenizer.json. The tokenizers library
- * does not read it. */
-static bool warn_disagreement(TokenizerImport *import)
-{
-	const bool lowers = tokenizer_has_step(import->desc, STEP_lowercase),
-			   spaces = tokenizer_has_step(import->desc, STEP_chinese_chars);
-	bool lowercase = lowers, chinese = spaces;
-	if (!json_member_bool(import->config, "do_lower_case", &lowercase, import->config_path, import->diag)
-		|| !json_member_bool(
-			import->config, "tokenize_chinese_chars", &chinese, import->config_path, import->diag))
-		return false;
-	if (lowercase != lowers || chinese != spaces)
-		diag_warn(import->diag, 0,
-			"%s has do_lower_case %s and tokenize_chinese_chars %s, but the normalizer of %s differs; the "
-			"normalizer applies, as in the tokenizers library; make the files agree",
-			import->config_path, lowercase ? "true" : "false", chinese ? "true" : "false", import->path);
-	return true;
-}
-
 json_t *import_beside(TokenizerImport *import, const char *name, const char **path)
 {
 	const char *slash = strrchr(import->path, '/');
@@ -228,16 +209,21 @@ static bool import_all(TokenizerImport *import)
 	TokenizerDesc *desc = import->desc;
 	const TokenizerModel *older = older_form(import->path);
 	double limit = 0;
+	if (!import_class(import)
+		|| !json_member_bool(
+			import->config, "split_special_tokens", &desc->splits_special, import->config_path, import->diag))
+		return false;
 	if (!older) {
 		json_t *root = json_read(import->path, TOKENIZER_BYTES_MAX, 0, import->diag);
 		bool fine = root && import_tokenizer_json(import, root) && import_config_tokens(import, false)
-			&& import_note_rebuilt(import) && warn_disagreement(import);
+			&& import_note_rebuilt(import) && import_truncation(import, root);
 		json_decref(root);
 		if (!fine)
 			return false;
 	} else {
 		desc->model = older;
-		if (!import_class_reads(import, older) || !older->read_files(import))
+		if (!import_class_reads(import, older) || !older->read_files(import)
+			|| !import_truncation(import, NULL))
 			return false;
 	}
 	if (import->unk_token)

@@ -12,18 +12,46 @@ enum {
 	TEMPLATE_ITEMS_MAX = 64,
 };
 
+/* tokenizer_class.c: what we know of a class, a row of classes.def. */
+typedef enum ClassKind {
+	CLASS_BERT,
+	CLASS_CONVBERT,
+	CLASS_MPNET,
+	CLASS_FUNNEL,
+	CLASS_ROBERTA,
+	CLASS_DEBERTA,
+	CLASS_DEBERTA_V2,
+	CLASS_ALBERT,
+	CLASS_XLNET,
+	CLASS_XLM_ROBERTA,
+	CLASS_CAMEMBERT,
+	CLASS_OTHER,
+} ClassKind;
+enum { SEGMENTS_BOTH, SEGMENTS_OLDER, SEGMENTS_NEITHER };
+typedef struct TokenizerClass {
+	const char *name; /* "BertTokenizer" */
+	ClassKind kind;
+	const char *model;       /* which reads the older form */
+	const char *model_types; /* " bert ernie " */
+	int segments;            /* SEGMENTS_BOTH, .. */
+	const char *roles[TOKENIZER_ROLES];
+} TokenizerClass;
+
 typedef struct TokenizerImport {
 	MemArena *mem;
 	Diag *diag;
 	const char *path;        /* of tokenizer.json or vocab.txt, for messages */
 	const char *config_path; /* of tokenizer_config.json */
 	TokenizerDesc *desc;
-	bool mask_lstrip;      /* default: the mask token includes the spaces before it */
-	const char *unk_token; /* of the model, lives in mem; NULL: none */
-	json_t *vocab;         /* token -> id */
-	json_t *config;        /* tokenizer_config.json; empty if there is none */
-	json_t *special;       /* special_tokens_map.json, likewise */
-	json_t *added_json;    /* added_tokens.json, likewise */
+	const char *class_name;      /* as given; NULL: not given */
+	const TokenizerClass *class; /* NULL: none that we know */
+	bool overrides;              /* the class has the settings of BertNormalizer */
+	bool mask_lstrip;            /* default: the mask token includes the spaces before it */
+	const char *unk_token;       /* of the model, lives in mem; NULL: none */
+	json_t *vocab;               /* token -> id */
+	json_t *config;              /* tokenizer_config.json; empty if there is none */
+	json_t *special;             /* special_tokens_map.json, likewise */
+	json_t *added_json;          /* added_tokens.json, likewise */
 	const char *added_path;
 	json_t *added_ids; /* added token -> id */
 	AddedToken *added; /* in the order of the file */
@@ -48,18 +76,26 @@ int32_t import_token_id(const TokenizerImport *, const char *token);
 bool import_added(TokenizerImport *, AddedToken token, int64_t given_id, const char *path);
 /* Appends a step to the normaliser. False and a message if there are too many. */
 bool import_step(TokenizerImport *, CharStep);
-/* Appends the steps of BertNormalizer. */
-bool import_bert_normalizer(TokenizerImport *, bool clean_text, bool chinese, bool accents, bool lowercase);
 /* Appends the tokens of tokenizer_config.json, special_tokens_map.json and added_tokens.json to those of the
  * main file: listed tokens, tokens of roles, additional tokens. older: the main file is of the older form,
  * without such tokens. */
 bool import_config_tokens(TokenizerImport *, bool older);
+/* tokenizer_class.c: finds the class. False and a message if config.json is malformed. */
+bool import_class(TokenizerImport *);
+bool import_is(const TokenizerImport *, ClassKind);
 /* Refuses a tokenizer class that may split words or build the template of the older form differently. */
 bool import_class_reads(TokenizerImport *, const TokenizerModel *);
-/* True if this is the tokenizer's class, perhaps with "Fast" at the end. */
-bool import_class_is(const TokenizerImport *, const char *class);
-/* True if the tokenizer's class is RobertaTokenizer or derived from it. */
-bool import_is_roberta(const TokenizerImport *);
+/* The settings of BertNormalizer that tokenizer_config.json has, too. accents: 1, 0, or -1 for that of
+ * lowercase. */
+typedef struct BertSettings {
+	bool lowercase, chinese;
+	int accents;
+} BertSettings;
+/* Overrides settings of tokenizer.json by the defaults of a class that has them, then by
+ * tokenizer_config.json. Does nothing for other classes. */
+bool import_bert_settings(TokenizerImport *, BertSettings *);
+/* Appends the steps of BertNormalizer. */
+bool import_bert_normalizer(TokenizerImport *, bool clean_text, const BertSettings *);
 /* The object in a file beside the main file; an empty object if the file is missing. NULL and a message if it
  * is malformed. */
 json_t *import_beside(TokenizerImport *, const char *name, const char **path);
@@ -67,11 +103,13 @@ json_t *import_beside(TokenizerImport *, const char *name, const char **path);
 bool import_note_rebuilt(TokenizerImport *);
 /* spm.c: reads a SentencePiece .model file. */
 bool spm_import(TokenizerImport *);
+/* Sets desc->cut_left from tokenizer.json (root, which may be NULL) and tokenizer_config.json. */
+bool import_truncation(TokenizerImport *, const json_t *root);
 /* Sets all segments of the templates to 0 if the model gets no token_type_ids: they are missing from
  * model_input_names of tokenizer_config.json or, without that key, of the class. */
 bool import_segments(TokenizerImport *);
-/* Overrides *flag of tokenizer.json by tokenizer_config.json. If that has no such key, the class
- * RobertaTokenizer overrides it by `fallback`. */
+/* Overrides *flag of tokenizer.json by tokenizer_config.json. If that has no such key, RobertaTokenizer and
+ * DebertaTokenizer override it by `fallback`. */
 bool import_config_flag(TokenizerImport *, const char *key, bool fallback, bool *flag);
 /* Sets the templates [CLS] A [SEP] and [CLS] A [SEP] B [SEP] with types 0 and 1. */
 void import_bert_template(TokenizerImport *, int32_t cls_id, int32_t sep_id);

@@ -225,7 +225,7 @@ static bool read_byte_level(TokenizerImport *import, const json_t *processor)
 	if (!json_member_bool(processor, "trim_offsets", &trim, import->path, import->diag)
 		|| !json_member_bool(processor, "add_prefix_space", &prefix, import->path, import->diag))
 		return false;
-	if (import_is_roberta(import)
+	if (import_is(import, CLASS_ROBERTA)
 		&& (!import_config_flag(import, "trim_offsets", true, &trim)
 			|| !import_config_flag(import, "add_prefix_space", false, &prefix)))
 		return false;

@@ -202,23 +202,13 @@ static void rewrite(const TokenizerDesc *desc, json_t *model)
 	json_object_set_new(model, "unk_id", json_integer(data->unk_id));
 }
 
-static const ClassRoles class_roles[] = {
-	{"AlbertTokenizer", {"<unk>", "[SEP]", "<pad>", "[CLS]", "[MASK]"}},
-	{"DebertaV2Tokenizer", {"[UNK]", "[SEP]", "[PAD]", "[CLS]", "[MASK]"}},
-	{"XLNetTokenizer", {"<unk>", "<sep>", "<pad>", "<cls>", "<mask>"}},
-	{NULL, {NULL}},
-};
-
 const TokenizerModel unigram_tokenizer = {
 	.name = "unigram",
 	.type = "Unigram",
 	.word = unigram_word,
 	.roles = {"<unk>", "</s>", "<pad>", "<s>", "<mask>"},
-	.class_roles = class_roles,
 	.read = read_model,
 	.is_untyped = is_untyped,
-	.classes = (const char *const[]){"AlbertTokenizer", "XLNetTokenizer", "CamembertTokenizer",
-		"XLMRobertaTokenizer", "DebertaV2Tokenizer", NULL},
 	.files = {"spiece.model"},
 	.other_files = {"sentencepiece.bpe.model", "spm.model"},
 	.read_files = spm_import,

@@ -69,15 +69,8 @@ static bool read_vocab_txt(TokenizerImport *import)
 
 static bool read_normalizer(TokenizerImport *import)
 {
-	bool lowercase = true, chinese = true;
-	if (!json_member_bool(import->config, "do_lower_case", &lowercase, import->config_path, import->diag)
-		|| !json_member_bool(
-			import->config, "tokenize_chinese_chars", &chinese, import->config_path, import->diag))
-		return false;
-	bool accents = lowercase; /* null and missing */
-	if (!json_member_bool(import->config, "strip_accents", &accents, import->config_path, import->diag))
-		return false;
-	return import_bert_normalizer(import, true, chinese, accents, lowercase);
+	BertSettings settings = {true, true, -1};
+	return import_bert_settings(import, &settings) && import_bert_normalizer(import, true, &settings);
 }
 
 static bool read_files(TokenizerImport *import)
@@ -162,10 +155,6 @@ const TokenizerModel wordpiece_tokenizer = {
 	.read = read_model,
 	.is_untyped = is_untyped,
 	.files = {"vocab.txt"},
-	.classes = (const char *const[]){"BertTokenizer", "DistilBertTokenizer", "ElectraTokenizer",
-		"MobileBertTokenizer", "SqueezeBertTokenizer", "LayoutLMTokenizer", "LxmertTokenizer",
-		"ConvBertTokenizer", "RetriBertTokenizer", "RealmTokenizer", "DPRContextEncoderTokenizer",
-		"DPRQuestionEncoderTokenizer", "DPRReaderTokenizer", NULL},
 	.read_files = read_files,
 	.layout = layout_tables,
 	.equal = equal,

@@ -107,7 +107,7 @@ RT_INLINE void bpe_write(const RtTokenizer *t, BpePlace *p, Writer *w, int32_t i
 	while (p->upto < p->at)
 		bpe_place_next(t, p);
 	tokenizer_write(w, id, start, p->ch.end);
-	if (!t->trim || w->count > w->limit)
+	if (!t->trim || w->count - w->skip > w->limit)
 		return;
 	const char *text = t->texts + t->text_at[id];
 	const int32_t length = (int32_t)(t->text_at[id + 1] - t->text_at[id]);

@@ -127,6 +127,8 @@ RT_FN int tokenizer_find(const RtTokenizer *t, Finder *f, Found *found)
 		while (f->at.index < found->after.index)
 			tokenizer_finder_pass(t, f);
 		peek = found->after;
+		if (flags & RT_ADDED_NEVER)
+			continue;
 		if (flags & RT_ADDED_SINGLE_WORD
 			&& (before_word || (cursor_next(t, &peek, &ch) && cursor_record(t, ch.code)->bits & RT_RAW_WORD)))
 			continue;
@@ -250,7 +252,7 @@ RT_API int rt_tokenize(const RtTokenizer *t, const char *text, size_t bytes, con
 	int32_t nitems = pair ? t->npair : t->nsingle, special = 0, n = 0;
 	const char *texts[2] = {text, pair};
 	int32_t sizes[2] = {(int32_t)bytes, pair ? (int32_t)pair_bytes : 0}, limits[2], totals[2] = {0, 0},
-			nexts[2] = {0, 0};
+			nexts[2] = {0, 0}, skips[2] = {0, 0};
 	if ((pair && t->npair == 0) || !text)
 		return RT_E_TEXT;
 	if (bytes > INT32_MAX || (pair && pair_bytes > INT32_MAX))
@@ -261,13 +263,17 @@ RT_API int rt_tokenize(const RtTokenizer *t, const char *text, size_t bytes, con
 		return RT_E_LENGTH;
 	limits[1] = max_tokens - special;
 	limits[0] = max_tokens - special;
-	if (pair) { /* the cut of each text depends on both */
-		for (int i = 0; i < 2; i++) {
+	if (pair || t->cut_left) { /* the cut depends on the lengths of the texts */
+		for (int i = 0; i < 1 + (pair != NULL); i++) {
 			Writer count = {0};
 			tokenizer_text(t, texts[i], sizes[i], &count);
-			limits[i] = count.count;
+			skips[i] = count.count;
+			limits[i] = count.count < limits[i] || pair ? count.count : limits[i];
 		}
-		tokenizer_truncate(max_tokens - special, &limits[0], &limits[1]);
+		if (pair)
+			tokenizer_truncate(max_tokens - special, &limits[0], &limits[1]);
+		for (int i = 0; i < 2; i++)
+			skips[i] = t->cut_left ? skips[i] - limits[i] : 0;
 	}
 	for (int32_t i = 0; i < nitems; i++) {
 		int32_t from = n;
@@ -283,10 +289,10 @@ RT_API int rt_tokenize(const RtTokenizer *t, const char *text, size_t bytes, con
 		} else {
 			int which = items[i].piece == RT_PIECE_B;
 			Writer w = {texts[which], ids + n, byte_start ? byte_start + n : NULL,
-				byte_end ? byte_end + n : NULL, word ? word + n : NULL, limits[which], 0, 0, 0, 0};
+				byte_end ? byte_end + n : NULL, word ? word + n : NULL, limits[which], .skip = skips[which]};
 			tokenizer_text(t, texts[which], sizes[which], &w);
 			totals[which] = w.count;
-			limits[which] = w.count < w.limit ? w.count : w.limit;
+			limits[which] = w.count - w.skip < w.limit ? w.count - w.skip : w.limit;
 			nexts[which] = w.next < 0 ? sizes[which] : w.next;
 			n += limits[which];
 		}

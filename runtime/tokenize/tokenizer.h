@@ -72,7 +72,8 @@ enum { RT_BLOCK_BITS = 7 };
  * indices. */
 enum { RT_MODEL_TABLES = 6, RT_MODEL_NUMBERS = 6, RT_SPLIT_NUMBERS = 4 };
 
-enum { RT_ADDED_SINGLE_WORD = 1, RT_ADDED_LSTRIP = 2, RT_ADDED_RSTRIP = 4 };
+/* RT_ADDED_NEVER: a match is no token, but it hides others that overlap it */
+enum { RT_ADDED_SINGLE_WORD = 1, RT_ADDED_LSTRIP = 2, RT_ADDED_RSTRIP = 4, RT_ADDED_NEVER = 8 };
 typedef struct RtAdded {
 	int32_t id;
 	uint32_t flags;
@@ -109,6 +110,7 @@ typedef struct RtPiece {
 	NUMBER(nadded_raw) \
 	NUMBER(nadded_clean) \
 	NUMBER(trim_prefix) /* trim keeps the first character of a text's first token */ \
+	NUMBER(cut_left)    /* a long text keeps its end */ \
 	NUMBER(skips)       /* no token of added_raw begins with U+FFFD, which any bad byte is */ \
 	NUMBER(nsteps)      /* 0: records alone are the normaliser */ \
 	NUMBER(strips)      /* RT_STRIP_LEFT, RT_STRIP_RIGHT */ \
@@ -152,17 +154,19 @@ typedef struct RtEncoding {
 	int32_t n;                        /* tokens written, including special tokens */
 	int32_t total;                    /* tokens without truncation */
 	int32_t text_tokens, pair_tokens; /* tokens written of each, without special tokens */
-	size_t text_next, pair_next;      /* start of the first token that was cut off; the length if all fit */
+	size_t text_next, pair_next;      /* start of the first token that was cut off behind those written; the
+									   * length: none was */
 	int32_t replaced;                 /* invalid UTF-8 sequences that became U+FFFD */
 } RtEncoding;
 
 #ifndef RT_TABLES_ONLY /* the compiler wants the tables, not the functions */
 /* Encodes text, or text and pair (pair NULL: single), with the special tokens of the template, truncated to
- * max_tokens as longest_first does in transformers. ids, types, byte_start, byte_end have room for
- * max_tokens; all but ids may be NULL. byte_start/byte_end: offsets into the original UTF-8 of the text the
- * token lies in (the pair for its tokens). word (may be NULL): number of the pre-token (word or punctuation
- * mark) that the token is part of, counted from 0 in each text; -1 for special tokens. Returns RT_OK,
- * RT_E_TEXT (no template for a pair), or RT_E_LENGTH (max_tokens has no room for the special tokens). */
+ * max_tokens as longest_first does in transformers, at the end or (cut_left) at the beginning of each text.
+ * ids, types, byte_start, byte_end have room for max_tokens; all but ids may be NULL. byte_start/byte_end:
+ * offsets into the original UTF-8 of the text the token lies in (the pair for its tokens). word (may be
+ * NULL): number of the pre-token (word or punctuation mark) that the token is part of, counted from 0 in each
+ * text; -1 for special tokens. Returns RT_OK, RT_E_TEXT (no template for a pair), or RT_E_LENGTH (max_tokens
+ * has no room for the special tokens). */
 RT_API int rt_tokenize(const RtTokenizer *, const char *text, size_t bytes, const char *pair,
 	size_t pair_bytes, int32_t max_tokens, int32_t *ids, int32_t *types, int32_t *byte_start,
 	int32_t *byte_end, int32_t *word, RtEncoding *);

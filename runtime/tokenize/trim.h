@@ -7,8 +7,8 @@
 
 RT_API void trim_offsets(const RtTokenizer *t, Writer *w, int32_t before, int32_t after)
 {
-	const int32_t i = w->count - 1;
-	if (i >= w->limit || !w->starts || !w->ends)
+	const int32_t i = w->count - w->skip - 1;
+	if (i < 0 || i >= w->limit || !w->starts || !w->ends)
 		return;
 	int32_t start = w->starts[i], end = w->ends[i];
 	if (t->trim_prefix && before == 1 && (i == 0 || start == 0)) /* the space that add_prefix_space added */

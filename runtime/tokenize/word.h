@@ -6,11 +6,11 @@
 
 enum { RT_WORD_CHARS_MAX = 1024 };
 
-/* Writes the first `limit` tokens (ids NULL: none) and counts all. */
+/* Leaves out the first `skip` tokens, writes the next `limit` (ids NULL: none) and counts all. */
 struct Writer {
 	const char *text;
 	int32_t *ids, *starts, *ends, *words;
-	int32_t limit, count, word;
+	int32_t limit, count, word, skip;
 	int32_t written_end; /* end of the last written token */
 	int32_t
 		next; /* start of the first token that was cut off, at or after written_end; -1: all were written */
@@ -59,17 +59,18 @@ RT_INLINE int32_t trie_value(const uint32_t *trie, const unsigned char *text, in
 
 RT_INLINE void tokenizer_write(Writer *w, int32_t id, int32_t start, int32_t end)
 {
-	if (w->count < w->limit) {
+	const int32_t at = w->count - w->skip;
+	if (at >= 0 && at < w->limit) {
 		if (w->ids)
-			w->ids[w->count] = id;
+			w->ids[at] = id;
 		if (w->starts)
-			w->starts[w->count] = start;
+			w->starts[at] = start;
 		if (w->ends)
-			w->ends[w->count] = end;
+			w->ends[at] = end;
 		if (w->words)
-			w->words[w->count] = w->word;
+			w->words[at] = w->word;
 		w->written_end = end;
-	} else if (w->next < 0) {
+	} else if (at >= 0 && w->next < 0) {
 		w->next = start > w->written_end ? start : w->written_end;
 	}
 	w->count++;

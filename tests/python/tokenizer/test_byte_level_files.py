@@ -42,6 +42,8 @@ CASES = [  # tokenizer_config.json, special_tokens_map.json, added_tokens.json
     (MASK, None, None),
     (MASK | {"add_prefix_space": True}, None, None),
     (MASK | {"trim_offsets": False}, None, None),
+    (MASK | {"truncation_side": "left"}, None, None),
+    (MASK | {"truncation_side": "left", "add_prefix_space": True}, None, None),
     (MASK | {"add_prefix_space": True, "trim_offsets": False}, None, None),
     (MASK, None, {"<q>": SIZE + 1, "<r>": SIZE}),
     (MASK | {"additional_special_tokens": ["<r>"]}, None, {"<r>": SIZE, "<q>": SIZE + 1, "<z>": SIZE + 2}),
@@ -80,11 +82,12 @@ def write(path, config, special=None, added=None, merges=LINES, name="RobertaTok
 def same(path, file, what):
     tok = AutoTokenizer.from_pretrained(path)
     assert isinstance(tok, RobertaTokenizer), type(tok)
-    tok.backend_tokenizer.no_truncation()
-    requests = [(T.PLENTY, text) for text in TEXTS] + [(T.PLENTY, *pair) for pair in PAIRS]
-    for texts, got in zip(requests, T.ask(path, file, requests)):
-        want = T.expected(tok.backend_tokenizer.encode(*texts[1:]), *texts[1:])
-        check.same(got, want, (what, texts[1:]))
+    for limit in (T.PLENTY, 9, 14):
+        tok.backend_tokenizer.enable_truncation(limit, direction=tok.truncation_side)
+        requests = [(limit, text) for text in TEXTS] + [(limit, *pair) for pair in PAIRS]
+        for texts, got in zip(requests, T.ask(path, file, requests)):
+            want = T.expected(tok.backend_tokenizer.encode(*texts[1:]), *texts[1:])
+            check.same(got, want, (what, texts))
 
 
 def refused(path, file, code, *words):

@@ -1,7 +1,9 @@
 """Compares --tokenize of an emitted program with the `tokenizers` library on real texts. Tests the tables
-through the whole compiler."""
+through the whole compiler. A program with truncation_side left keeps the end of a text; its windows are those
+of other programs."""
 
 import glob
+import json
 import os
 import subprocess
 import tempfile
@@ -25,11 +27,16 @@ for path in sorted(glob.glob(os.path.join(T.SHARED, "data", "text", "*.txt"))):
     ]
 
 check = T.Check()
-with tempfile.TemporaryDirectory() as temporary:
-    program = os.path.join(temporary, "program")
-    subprocess.run([os.environ["BERTC"], "build", model, "-o", program, "--quiet"], check=True)
+
+
+def build(model, program, *options):
+    subprocess.run([os.environ["BERTC"], "build", model, "-o", program, "--quiet", *options], check=True)
+    return program
+
+
+def run(program, lines, *options):
     done = subprocess.run(
-        [program, "--tokenize"],
+        [program, *options],
         input="\n".join(lines).encode() + b"\n",
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -37,6 +44,30 @@ with tempfile.TemporaryDirectory() as temporary:
     )
     answers = done.stdout.decode().splitlines()
     assert len(answers) == len(lines), (len(answers), len(lines))
-    for line, answer, encoding in zip(lines, answers, tok.encode_batch(lines)):
+    return answers
+
+
+def compare(program, lines):
+    for line, answer, encoding in zip(lines, run(program, lines, "--tokenize"), tok.encode_batch(lines)):
         check.same({"ids": [int(i) for i in answer.split()]}, {"ids": encoding.ids}, line[:60])
+
+
+with tempfile.TemporaryDirectory() as temporary:
+    compare(build(model, os.path.join(temporary, "program")), lines)
+    left = os.path.join(temporary, "left")
+    os.mkdir(left)
+    for name in os.listdir(model):
+        os.symlink(os.path.join(model, name), os.path.join(left, name))
+    path = os.path.join(left, "tokenizer_config.json")
+    config = json.load(open(path)) | {"truncation_side": "left"}
+    os.unlink(path)
+    json.dump(config, open(path, "w"))
+    programs = [
+        build(m, os.path.join(temporary, f"{i}"), "--max-tokens=9") for i, m in enumerate([model, left])
+    ]
+    lines = lines[:: len(lines) // 60]
+    tok.enable_truncation(9, direction="left")
+    compare(programs[1], lines)
+    windows = [run(program, lines[:20], "--on-overflow=window") for program in programs]
+    check.same({"windows": windows[1]}, {"windows": windows[0]}, "windows")
 check.end("program")

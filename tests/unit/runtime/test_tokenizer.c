@@ -162,6 +162,46 @@ static void test_truncation(void)
 	CU_ASSERT_EQUAL(ask(&desc, "film", "film", 9).status, RT_E_TEXT);
 }
 
+/* truncation_side left: the end of each text stays, with its places and numbers of words. */
+static void test_cut_left(void)
+{
+	TokenizerDesc desc = describe();
+	desc.cut_left = true;
+	Answer a = ask(&desc, "film ! film aa", NULL, 5);
+	EXPECT(a.ids, a.e.n, CLS, 8, 9, 10, SEP);
+	EXPECT(a.starts, a.e.n, -1, 7, 12, 13, -1);
+	EXPECT(a.ends, a.e.n, -1, 11, 13, 14, -1);
+	EXPECT(a.words, a.e.n, -1, 2, 3, 3, -1);
+	CU_ASSERT_EQUAL(a.e.total, 7);
+	CU_ASSERT_EQUAL(a.e.text_tokens, 3);
+	CU_ASSERT_EQUAL(a.e.text_next, 14);
+	a = ask(&desc, "film a", NULL, 64);
+	EXPECT(a.ids, a.e.n, CLS, 8, 9, SEP);
+	a = ask(&desc, "film a", NULL, 2);
+	EXPECT(a.ids, a.e.n, CLS, SEP);
+	a = ask(&desc, "film a film a", "film a a a a", 8);
+	EXPECT(a.ids, a.e.n, CLS, 8, 9, SEP, 9, 9, 9, SEP);
+	EXPECT(a.starts, a.e.n, -1, 7, 12, -1, 7, 9, 11, -1);
+}
+
+/* split_special_tokens: the text of a special token is plain text, but it hides tokens that overlap it. */
+static void test_split_special(void)
+{
+	static const AddedToken added[] = {
+		{.text = "[MASK]", .bytes = 6, .id = 4, .special = true},
+		{.text = "]!", .bytes = 2, .id = 8},
+		{.text = "a!", .bytes = 2, .id = 5},
+	};
+	TokenizerDesc desc = describe();
+	desc.added = added;
+	desc.nadded = 3;
+	Answer a = ask(&desc, "a![MASK]!", NULL, 64);
+	EXPECT(a.ids, a.e.n, CLS, 5, 4, 11, SEP);
+	desc.splits_special = true;
+	a = ask(&desc, "a![MASK]!", NULL, 64);
+	EXPECT(a.ids, a.e.n, CLS, 5, UNK, UNK, UNK, 11, SEP);
+}
+
 /* Windows over a text, each from where the last one ended: every token comes once, and there is always
  * progress. */
 static void test_resume(void)
@@ -410,6 +450,8 @@ int main(void)
 	static const SuiteTest tests[] = {
 		{"words", test_words},
 		{"truncation", test_truncation},
+		{"cut left", test_cut_left},
+		{"split special", test_split_special},
 		{"resume", test_resume},
 		{"token text", test_token_text},
 		{"ill formed", test_ill_formed},

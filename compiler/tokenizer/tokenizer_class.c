@@ -1,0 +1,175 @@
+/* tokenizer_class.c: the class of a tokenizer in transformers: tokenizer_class of tokenizer_config.json or of
+ * config.json, else the class of the model_type. classes.def lists what a class adds to the files. */
+#include <string.h>
+#include <strings.h>
+#include "tokenizer_import.h"
+
+static const TokenizerClass classes[] = {
+#define CLASS(NAME, KIND, MODEL, TYPES, SEGMENTS, ...) \
+	{#NAME "Tokenizer", CLASS_##KIND, #MODEL, " " TYPES " ", SEGMENTS_##SEGMENTS, {__VA_ARGS__}},
+#include "classes.def"
+#undef CLASS
+};
+enum { CLASSES = sizeof classes / sizeof *classes };
+
+/* Whether a name is that of the class, perhaps with "Fast" at the end. */
+static bool is_class(const char *name, const char *class)
+{
+	const size_t length = strlen(class);
+	return strncmp(name, class, length) == 0 && (name[length] == '\0' || strcmp(name + length, "Fast") == 0);
+}
+
+static const TokenizerClass *class_of_model(MemArena *mem, const char *type)
+{
+	const char *word = mem_printf(mem, " %s ", type);
+	for (int32_t i = 0; i < CLASSES; i++)
+		if (strstr(classes[i].model_types, word))
+			return &classes[i];
+	return NULL;
+}
+
+bool import_class(TokenizerImport *import)
+{
+	const char *path, *name = json_string_value(json_object_get(import->config, "tokenizer_class"));
+	json_t *model = name ? json_object() : import_beside(import, "config.json", &path);
+	const char *type = json_string_value(json_object_get(model, "model_type"));
+	name = name ? name : json_string_value(json_object_get(model, "tokenizer_class"));
+	for (int32_t i = 0; name && i < CLASSES; i++)
+		if (is_class(name, classes[i].name))
+			import->class = &classes[i];
+	if (!name && type)
+		import->class = class_of_model(import->mem, type);
+	import->class_name = name ? mem_string(import->mem, name, strlen(name)) : NULL;
+	json_decref(model);
+	return model;
+}
+
+bool import_is(const TokenizerImport *import, ClassKind kind)
+{
+	return import->class && import->class->kind == kind;
+}
+
+/* Whether the class reads everything from the files. */
+static bool reads_file(const TokenizerImport *import)
+{
+	return !import->class_name || is_class(import->class_name, "PreTrainedTokenizer")
+		|| strcmp(import->class_name, "TokenizersBackend") == 0;
+}
+
+bool import_class_reads(TokenizerImport *import, const TokenizerModel *model)
+{
+	const char *first = NULL;
+	for (int32_t i = CLASSES - 1; i >= 0; i--)
+		first = strcmp(classes[i].model, model->name) == 0 ? classes[i].name : first;
+	if (import->class ? strcmp(import->class->model, model->name) == 0 : reads_file(import))
+		return true;
+	return diag_error_in(import->diag, EXIT_UNSUPPORTED, import->config_path, 0,
+		"tokenizer_class \"%.64s\" may read %s differently from %s; write tokenizer.json once with "
+		"transformers: AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)",
+		import->class ? import->class->name : import->class_name, model->files[0], first);
+}
+
+/* ---- settings -------------------------------------------------------------------------------- */
+static bool read_flag(TokenizerImport *import, const char *key, bool *flag)
+{
+	return json_member_bool(import->config, key, flag, import->config_path, import->diag);
+}
+
+bool import_config_flag(TokenizerImport *import, const char *key, bool fallback, bool *flag)
+{
+	*flag = import_is(import, CLASS_ROBERTA) || import_is(import, CLASS_DEBERTA) ? fallback : *flag;
+	return read_flag(import, key, flag);
+}
+
+bool import_bert_settings(TokenizerImport *import, BertSettings *settings)
+{
+	const bool known = import_is(import, CLASS_BERT) || import_is(import, CLASS_CONVBERT)
+		|| import_is(import, CLASS_MPNET) || import_is(import, CLASS_FUNNEL);
+	bool accents = false;
+	if (known)
+		*settings = (BertSettings){true, true, -1};
+	if (!known && (import->class || import->class_name))
+		return true;
+	if (!read_flag(import, "do_lower_case", &settings->lowercase)
+		|| !read_flag(import, "tokenize_chinese_chars", &settings->chinese)
+		|| !read_flag(import, "strip_accents", &accents))
+		return false;
+	if (json_is_boolean(json_object_get(import->config, "strip_accents")))
+		settings->accents = accents;
+	return true;
+}
+
+/* The side of a long text that is cut off; tokenizer_config.json overrides truncation.direction. */
+bool import_truncation(TokenizerImport *import, const json_t *root)
+{
+	static const char *const keys[] = {"direction", "truncation_side"};
+	const json_t *const from[] = {json_object_get(root, "truncation"), import->config};
+	const char *const paths[] = {import->path, import->config_path};
+	for (int i = 0; i < 2; i++) {
+		const char *side = NULL;
+		if (!json_member_text(from[i], keys[i], &side, paths[i], import->diag))
+			return false;
+		if (side && strcasecmp(side, "left") != 0 && strcasecmp(side, "right") != 0)
+			return diag_error_in(import->diag, EXIT_INPUT, paths[i], 0,
+				"%s is \"%.64s\", expected left or right", keys[i], side);
+		if (side)
+			import->desc->cut_left = strcasecmp(side, "left") == 0;
+	}
+	return true;
+}
+
+/* ---- segments -------------------------------------------------------------------------------- */
+/* True if the tokenizer class returns token_type_ids by default. PreTrainedTokenizerFast does in transformers
+ * 4, but not in 5. bertc follows version 4, because such models were trained with it. */
+static bool class_has_segments(const TokenizerImport *import)
+{
+	if (import->class)
+		return import->class->segments != SEGMENTS_NEITHER;
+	return !import->class_name || strcmp(import->class_name, "TokenizersBackend") != 0;
+}
+
+static const TemplateItem *without_segments(MemArena *mem, const TemplateItem *items, int32_t count)
+{
+	TemplateItem *copy = mem_alloc(mem, (size_t)(count + 1) * sizeof *copy);
+	for (int32_t i = 0; i < count; i++)
+		copy[i] = (TemplateItem){items[i].piece, items[i].id, 0};
+	return copy;
+}
+
+bool import_segments(TokenizerImport *import)
+{
+	TokenizerDesc *desc = import->desc;
+	json_t *names = json_object_get(import->config, "model_input_names"), *name;
+	bool has = false;
+	size_t i;
+	if (!names || json_is_null(names)) {
+		has = class_has_segments(import);
+		if (import_is(import, CLASS_XLNET))
+			diag_note(import->diag, 0,
+				"%s: XLNet reads no segments, as in transformers 5; in transformers 4 it does; add "
+				"token_type_ids "
+				"to model_input_names of tokenizer_config.json for those",
+				import->path);
+		if (import_is(import, CLASS_ALBERT))
+			diag_note(import->diag, 0,
+				"%s: the two texts of a pair have segments of their own, as in transformers 4; in "
+				"transformers 5 "
+				"only if model_input_names of tokenizer_config.json has token_type_ids",
+				import->path);
+	} else if (!json_is_array(names)) {
+		return diag_error_in(import->diag, EXIT_INPUT, import->config_path, 0,
+			"model_input_names is %s, expected an array", json_kind(names));
+	}
+	json_array_foreach(names, i, name)
+	{
+		if (!json_is_string(name))
+			return diag_error_in(import->diag, EXIT_INPUT, import->config_path, 0,
+				"model_input_names[%zu] is %s, expected a string", i, json_kind(name));
+		has |= strcmp(json_string_value(name), "token_type_ids") == 0;
+	}
+	if (has)
+		return true;
+	desc->single = without_segments(import->mem, desc->single, desc->nsingle);
+	desc->pair = without_segments(import->mem, desc->pair, desc->npair);
+	return true;
+}
