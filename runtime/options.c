@@ -28,6 +28,8 @@ enum {
 	RT_OPT_STRICT,
 	RT_OPT_OVERFLOW,
 	RT_OPT_ALLOW_NO_ANSWER,
+	RT_OPT_QUERY,
+	RT_OPT_TOP,
 	RT_OPT_THREADS,
 	RT_OPT_BATCH,
 	RT_OPT_SET,
@@ -61,6 +63,9 @@ static const struct ProgramOption {
 		"them"},
 	{"allow-no-answer", NULL, RT_OPT_ALLOW_NO_ANSWER,
 		"question answering: print -1 -1 if the model finds no answer"},
+	{"query", "TEXT", RT_OPT_QUERY, "ranking: every text is a document; print its score for this query"},
+	{"top", "K", RT_OPT_TOP,
+		"with --query: print only the K best documents, sorted: INDEX (from 0) SCORE DOCUMENT"},
 	{"strict", NULL, RT_OPT_STRICT, "refuse invalid UTF-8 (default: it becomes U+FFFD)"},
 	{"on-overflow", "RULE", RT_OPT_OVERFLOW,
 		"for a text that is too long for the model: error, truncate (default, with a note), or window (see "
@@ -250,6 +255,7 @@ RT_FN int program_option(RtProgram *p, int code, const char *argument)
 	case RT_OPT_BENCH: o->bench = 1; break;
 	case RT_OPT_PROFILE: o->profile = 1; break;
 	case RT_OPT_SEQ: o->seq = argument; break;
+	case RT_OPT_QUERY: o->query = argument; break;
 	case RT_OPT_ALLOW_NO_ANSWER: o->allow_no_answer = 1; break;
 	case RT_OPT_THRESHOLD:
 		o->threshold = strtod(argument, &end);
@@ -271,6 +277,10 @@ RT_FN int program_option(RtProgram *p, int code, const char *argument)
 		return program_integer(argument, 1, 1 << 16, &o->batch)
 			? 0
 			: program_usage(p, "--batch=%s: expected 1 to 65536", argument);
+	case RT_OPT_TOP:
+		return program_integer(argument, 1, 1000000, &o->top)
+			? 0
+			: program_usage(p, "--top=%s: expected 1 to 1000000", argument);
 	case RT_OPT_REPEAT:
 		return program_integer(argument, 1, 1000000, &o->repeat)
 			? 0
@@ -419,7 +429,7 @@ RT_FN int program_check(RtProgram *p)
 			p->mask |= 1u << rt_layers_output(m);
 	}
 	p->mask |= p->averaged;
-	return 0;
+	return rerank_check(p);
 }
 
 /* Reads the options. -1: continue; else the exit code, which is 0 after --help, --version or --about. */

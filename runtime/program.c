@@ -165,6 +165,8 @@ RT_FN int program_group(RtProgram *p)
 			rt_print_numbers(p, item, (int32_t)__builtin_ctz(p->mask));
 		else if (p->options.logits || p->model->nheads == 0)
 			rt_print_numbers(p, item, (int32_t)__builtin_ctz(p->mask));
+		else if (p->options.query)
+			rerank_print(p, item);
 		else
 			rt_task_print(p, item);
 		if (fflush(p->out) != 0 || ferror(p->out)) {
@@ -228,6 +230,7 @@ RT_FN int program_main(RtProgram *p, int argc, char **argv)
 		status = program_lines(p);
 	if (status == 0 && p->nitems > 0)
 		status = program_group(p);
+	rerank_end(p);
 	if (status == 0 && p->failed)
 		status = RT_EXIT_RUN;
 	return status;

@@ -74,7 +74,8 @@ typedef struct RtOptions {
 	int overflow, threads, batch, repeat;
 	double threshold, own[RT_OPTIONS_MAX];
 	uint32_t has_own; /* bits of the model's options that were given */
-	const char *seq;
+	const char *seq, *query;
+	int top; /* --top; 0: not given */
 } RtOptions;
 
 /* A text of the input, and its state. */
@@ -120,6 +121,8 @@ typedef struct RtProgram {
 	uint32_t mask; /* requested outputs */
 	float *rows[RT_OUTPUTS_MAX];
 	size_t rows_floats[RT_OUTPUTS_MAX];
+	struct RtRanked *ranked; /* --top: the best documents, best first */
+	int32_t nranked, ranked_capacity;
 	void *scratch;
 	size_t scratch_bytes;
 } RtProgram;
@@ -135,6 +138,10 @@ RT_FN float *rt_rows(RtProgram *, int32_t output, const RtRun *);
 RT_FN int32_t rt_layers_output(const RtModel *);
 /* ---- read.c: the pieces of a text; none after an error */
 RT_FN void program_read(RtProgram *, RtItem *);
+/* ---- rerank.c -------------------------------------------------------------------------------- */
+RT_FN int rerank_check(const RtProgram *);            /* 0, or the exit code of what it has said */
+RT_FN void rerank_print(RtProgram *, const RtItem *); /* with --top: keeps it */
+RT_FN void rerank_end(RtProgram *);                   /* prints what --top kept */
 /* ---- options.c: 0, or the exit code of what it has said on standard error -------------------- */
 RT_FN int program_usage(const RtProgram *, const char *format, ...) __attribute__((format(printf, 2, 3)));
 RT_FN int program_parse(RtProgram *, int argc, char **argv); /* -1: continue */

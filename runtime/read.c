@@ -157,6 +157,13 @@ RT_FN const char *program_pairing(const RtProgram *p, RtItem *item, const char *
 	const int task = m->nheads > 0 ? m->heads[0].task : RT_TASK_EMBED;
 	const int chooses = task == RT_TASK_CHOICE, needs = task == RT_TASK_QA || task == RT_TASK_RANK || chooses,
 			  refuses = task == RT_TASK_TAG || task == RT_TASK_EMBED || !m->takes_pairs;
+	if (p->options.query) {
+		item->pair = item->text;
+		item->pair_bytes = item->text_bytes;
+		item->text = p->options.query;
+		item->text_bytes = strlen(p->options.query);
+		return tab ? "the line has a tab; with --query it is one document" : NULL;
+	}
 	if (tab && refuses && !needs)
 		return "the line has a tab, but this model takes one text";
 	if (!tab && chooses && item->text_bytes > 0)

@@ -100,7 +100,32 @@ def regression(seed):
         near(float(got), want, line)
         near(obj["score"], want, line)
         assert "label" not in obj and len(obj) == 1, obj
+    rerank(model, tokenizer, path)
     return "regression on texts and pairs"
+
+
+def rerank(model, tokenizer, path):
+    """--query: each line is a document; --top sorts, and equal scores keep their order."""
+    query, documents = "what is moti", TEXTS + ["banana moti", "a"]
+    # lists, because an empty second text alone counts as none
+    want = [float(logits(model, tokenizer, [query], [d]).logits[0, 0]) for d in documents]
+    for options in (), ("--batch", "3"):
+        got = answers(path, documents, "--query", query, *options)
+        for line, obj, score in zip(
+            got, map(json.loads, answers(path, documents, "--query", query, "--json", *options)), want
+        ):
+            near(float(line), score, line)
+            near(obj["score"], score, line)
+        order = sorted(range(len(documents)), key=lambda i: -float(got[i]))  # stable
+        for top in 1, 3, 100:
+            best = answers(path, documents, "--query", query, "--top", str(top), *options)
+            assert best == [f"{i}\t{got[i]}\t{documents[i]}" for i in order[:top]], (best, order)
+    lines = answers(path, documents, "--query", query, "--top", "2", "--json")
+    assert [(o["index"], o["text"]) for o in map(json.loads, lines)] == [(i, documents[i]) for i in order[:2]]
+    near(json.loads(lines[0])["score"], want[order[0]], lines[0])
+    answers(path, ["a\tb"], "--query", query, code=1)
+    answers(path, [], "--top", "2", code=2)
+    answers(path, [], "--query", query, "--ids", code=2)
 
 
 def next_sentence(seed):

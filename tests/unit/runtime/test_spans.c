@@ -8,6 +8,7 @@
 #include "runtime/threads.c"
 #include "runtime/labels.c"
 #include "runtime/tasks.c"
+#include "runtime/rerank.c"
 #include "runtime/options.c"
 #include "runtime/read.c"
 #include "runtime/program.c"

@@ -1,0 +1,84 @@
+/* rerank.c: --query: scores the documents of the input, one a line, for one query. --top keeps the best ones
+ * and prints them sorted at the end, as CrossEncoder.rank of sentence-transformers does; equal scores keep
+ * the order of the input. */
+#include "program.h"
+
+typedef struct RtRanked {
+	double score;
+	int64_t number; /* of the document, from 0 */
+	char *text;     /* malloc'd */
+	size_t bytes;
+} RtRanked;
+
+RT_FN int rerank_check(const RtProgram *p)
+{
+	const RtModel *m = p->model;
+	const RtOptions *o = &p->options;
+	if (!o->query)
+		return o->top ? program_usage(p, "--top needs --query") : 0;
+	const RtHead *head = m->nheads > 0 ? m->heads : NULL;
+	const int scores = head && (head->task == RT_TASK_RANK || head->task == RT_TASK_CLASSIFY)
+		&& m->outputs[head->output].width == 1;
+	if (!scores || !m->takes_pairs)
+		return program_usage(p, "--query is only for models that give a pair of texts one score");
+	if (o->ids)
+		return program_usage(p, "--query and --ids exclude each other");
+	return o->top && (o->logits || o->hidden || o->tokenize)
+		? program_usage(p, "--top is not for --logits, --hidden or --tokenize")
+		: 0;
+}
+
+/* Puts a document among the best, if it is one of them. A score that is not a number is the worst. */
+RT_FN void rerank_keep(RtProgram *p, const RtItem *item, double score)
+{
+	int at = p->nranked;
+	const int64_t number = item->number - 1;
+	while (at > 0 && (score > p->ranked[at - 1].score || p->ranked[at - 1].score != p->ranked[at - 1].score))
+		at--;
+	if (at == p->options.top || (score != score && p->nranked == p->options.top))
+		return;
+	if (p->nranked == p->options.top)
+		free(p->ranked[--p->nranked].text);
+	size_t have = (size_t)p->ranked_capacity * sizeof *p->ranked;
+	p->ranked = rt_grow(p->ranked, &have, (size_t)(p->nranked + 1) * sizeof *p->ranked);
+	p->ranked_capacity = (int32_t)(have / sizeof *p->ranked);
+	memmove(p->ranked + at + 1, p->ranked + at, (size_t)(p->nranked - at) * sizeof *p->ranked);
+	RtRanked *kept = &p->ranked[at];
+	*kept = (RtRanked){score, number, rt_grow(NULL, &(size_t){0}, item->pair_bytes + 1), item->pair_bytes};
+	memcpy(kept->text, item->pair, item->pair_bytes);
+	p->nranked++;
+}
+
+RT_FN void rerank_print(RtProgram *p, const RtItem *item)
+{
+	const RtHead *head = p->model->heads;
+	const double score = (double)task_rank(head, task_row(p, item, head), 1);
+	if (p->options.top) {
+		rerank_keep(p, item, score);
+	} else if (p->options.json) {
+		fputs("{\"score\": ", p->out);
+		rt_json_number(p->out, score);
+		task_end_json(p, item);
+	} else
+		fprintf(p->out, "%.6f\n", score);
+}
+
+RT_FN void rerank_end(RtProgram *p)
+{
+	for (int32_t i = 0; i < p->nranked; i++) {
+		const RtRanked *r = &p->ranked[i];
+		if (p->options.json) {
+			fprintf(p->out, "{\"index\": %lld, \"score\": ", (long long)r->number);
+			rt_json_number(p->out, r->score);
+			fputs(", \"text\": ", p->out);
+			rt_json_string(p->out, r->text, r->bytes);
+			fputs("}\n", p->out);
+		} else {
+			fprintf(p->out, "%lld\t%.6f\t", (long long)r->number, r->score);
+			task_print_text(p, r->text, r->bytes);
+			putc('\n', p->out);
+		}
+		free(r->text);
+	}
+	free(p->ranked);
+}
