@@ -327,7 +327,8 @@ RT_FN void task_print_tags(RtProgram *p, const RtItem *item, const RtHead *head)
 		task_print_tokens(p, item, head, words, nwords);
 		return;
 	}
-	const int32_t n = rt_spans(words, nwords, head->labels, spans);
+	const int scheme = p->options.scheme ? p->options.scheme - 1 : rt_scheme_of(head->labels, head->nlabels);
+	const int32_t n = rt_spans(words, nwords, head->labels, scheme, spans);
 	if (p->options.json)
 		fputs("{\"spans\": [", p->out);
 	for (int32_t i = 0; i < n; i++) {

@@ -24,6 +24,7 @@ enum {
 	RT_OPT_HIDDEN,
 	RT_OPT_RAW,
 	RT_OPT_TOKENS,
+	RT_OPT_SCHEME,
 	RT_OPT_THRESHOLD,
 	RT_OPT_STRICT,
 	RT_OPT_OVERFLOW,
@@ -58,6 +59,9 @@ static const struct ProgramOption {
 	{"tokens", NULL, RT_OPT_TOKENS,
 		"tagging: print the label of each word (words are separated by white space; the first token "
 		"decides)"},
+	{"scheme", "NAME", RT_OPT_SCHEME,
+		"tagging: what prefixes of labels mean: io, iob1, iob2, ioe2, bioes or bilou (default: the labels "
+		"tell)"},
 	{"threshold", "X", RT_OPT_THRESHOLD,
 		"multi-label: print all labels with a score of at least X (0.5); a tagger prints only the best of "
 		"them"},
@@ -257,6 +261,11 @@ RT_FN int program_option(RtProgram *p, int code, const char *argument)
 	case RT_OPT_SEQ: o->seq = argument; break;
 	case RT_OPT_QUERY: o->query = argument; break;
 	case RT_OPT_ALLOW_NO_ANSWER: o->allow_no_answer = 1; break;
+	case RT_OPT_SCHEME:
+		for (o->scheme = RT_SCHEMES; o->scheme > 0; o->scheme--)
+			if (strcmp(argument, rt_scheme_name(o->scheme - 1)) == 0)
+				return 0;
+		return program_usage(p, "--scheme=%s: expected io, iob1, iob2, ioe2, bioes or bilou", argument);
 	case RT_OPT_THRESHOLD:
 		o->threshold = strtod(argument, &end);
 		return end != argument && !*end && o->threshold >= 0 && o->threshold <= 1
@@ -406,6 +415,8 @@ RT_FN int program_check(RtProgram *p)
 		return program_usage(p, "--raw is only for embeddings, without --json");
 	if (o->tokens && (m->nheads == 0 || m->heads[0].task != RT_TASK_TAG || o->ids))
 		return program_usage(p, "--tokens is only for taggers with text input");
+	if (o->scheme && (m->nheads == 0 || m->heads[0].task != RT_TASK_TAG || o->tokens))
+		return program_usage(p, "--scheme is only for the spans of taggers");
 	if (o->hidden) {
 		for (int32_t k = 0; k < m->noutputs; k++)
 			if (strcmp(m->outputs[k].name, "hidden") == 0 && m->outputs[k].per_token)

@@ -3,6 +3,7 @@
 #ifndef RT_PROGRAM_H
 #define RT_PROGRAM_H
 #include "api.h"
+#include "schemes.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -47,7 +48,7 @@ typedef struct RtSpan {
 	float score;
 } RtSpan;
 /* Spans of n words in order; spans has room for n. Returns how many. */
-RT_FN int32_t rt_spans(const RtWord *, int32_t n, const char *const *labels, RtSpan *spans);
+RT_FN int32_t rt_spans(const RtWord *, int32_t n, const char *const *labels, int scheme, RtSpan *spans);
 
 /* ---- answers.c ------------------------------------------------------------------------------- */
 enum { RT_ANSWER_TOKENS = 15 }; /* longest answer, as in the question-answering pipeline of transformers */
@@ -71,7 +72,7 @@ RT_FN int32_t rt_threads_parse(const char *text);
 typedef struct RtOptions {
 	int prefault, huge_pages, json, ids, tokenize, logits, hidden, raw, tokens, strict, about, bench, profile,
 		allow_no_answer;
-	int overflow, threads, batch, repeat;
+	int overflow, threads, batch, repeat, scheme; /* scheme: 1 + RT_SCHEME_..; 0: that of the labels */
 	double threshold, own[RT_OPTIONS_MAX];
 	uint32_t has_own; /* bits of the model's options that were given */
 	const char *seq, *query;

@@ -122,37 +122,30 @@ double metric_spearman(const double *a, const double *b, int32_t n)
 
 /* ---- spans ----------------------------------------------------------------------------------- */
 
-/* The end (exclusive) of the span that begins at word `at`; `at` if no span begins there. */
-static int32_t span_end(const char *const *labels, int32_t words, int32_t at)
+/* The end (exclusive) of the span that begins at word `at`, and its type; `at` if no span begins there. */
+static int32_t span_end(const char *const *labels, int32_t words, int32_t at, int scheme, const char **type)
 {
-	const char *label = labels[at];
-	const bool prefixed = (label[0] == 'B' || label[0] == 'I') && label[1] == '-';
-	if (strcmp(label, "O") == 0)
+	const char *other;
+	if (rt_tag_kind(labels[at], scheme, type) == 'O')
 		return at;
-	if (!prefixed)
-		return at + 1;
-	if (label[0] == 'I' && at > 0) { /* continues the span before it if that has the same type */
-		const char *before = labels[at - 1];
-		if ((before[0] == 'B' || before[0] == 'I') && before[1] == '-' && strcmp(before + 2, label + 2) == 0)
-			return at;
-	}
+	const bool inside = at > 0 && rt_tag_kind(labels[at - 1], scheme, &other) != 'O';
+	if (inside && !rt_tag_begins(labels[at - 1], labels[at], scheme))
+		return at;
 	int32_t end = at + 1;
-	while (end < words && labels[end][0] == 'I' && labels[end][1] == '-'
-		&& strcmp(labels[end] + 2, label + 2) == 0)
+	while (end < words && rt_tag_kind(labels[end], scheme, &other) != 'O'
+		&& !rt_tag_begins(labels[end - 1], labels[end], scheme))
 		end++;
 	return end;
 }
 
-static const char *span_type(const char *label)
-{
-	return (label[0] == 'B' || label[0] == 'I') && label[1] == '-' ? label + 2 : label;
-}
-
-void metric_spans(const char *const *gold, const char *const *predicted, int32_t words, SpanCounts *counts)
+void metric_spans(
+	const char *const *gold, const char *const *predicted, int32_t words, int scheme, SpanCounts *counts)
 {
 	for (int32_t i = 0; i < words; i++) {
-		const int32_t g = span_end(gold, words, i), p = span_end(predicted, words, i);
-		if (g > i && g == p && strcmp(span_type(gold[i]), span_type(predicted[i])) == 0) {
+		const char *of_gold, *of_predicted;
+		const int32_t g = span_end(gold, words, i, scheme, &of_gold),
+					  p = span_end(predicted, words, i, scheme, &of_predicted);
+		if (g > i && g == p && strcmp(of_gold, of_predicted) == 0) {
 			counts->right++;
 			continue;
 		}

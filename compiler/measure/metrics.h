@@ -1,6 +1,7 @@
 /* metrics.h: entity F1, rank correlation, closeness and quantiles of plain arrays. */
 #ifndef BERTC_METRICS_H
 #define BERTC_METRICS_H
+#include "runtime/schemes.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -24,12 +25,13 @@ void metric_sort(double *values, int32_t n);
 uint64_t metric_draw(uint64_t *state);
 double metric_stddev(const double *values, int32_t n); /* sample standard deviation; 0 if n < 2 */
 
-/* Compares the spans of two sequences of BIO tags; a span is right if start, end and type are equal. A span
- * starts at B-, or at an I- after O or after another type. A word whose tag has no prefix is a span of its
- * own. Adds to the counts of right, spurious and missed spans. */
+/* Compares the spans of two sequences of tags; a span is right if start, end and type are equal. scheme: as
+ * runtime/schemes.h, which says where spans begin and end. Adds to the counts of right, spurious and missed
+ * spans. */
 typedef struct SpanCounts {
 	int64_t right, spurious, missed;
 } SpanCounts;
-void metric_spans(const char *const *gold, const char *const *predicted, int32_t words, SpanCounts *);
+void metric_spans(
+	const char *const *gold, const char *const *predicted, int32_t words, int scheme, SpanCounts *);
 double metric_f1(const SpanCounts *); /* 0 if nothing is right */
 #endif

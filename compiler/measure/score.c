@@ -16,6 +16,7 @@ typedef struct Scorer {
 	const char *path;
 	Metric metric;
 	bool twice;
+	int scheme; /* of a tagger's labels */
 	int32_t *ids, *types, *start, offsets[2 * CHUNK_TEXTS + 1];
 	int32_t sequences, first_row;
 	float *out[OUTPUTS_MAX]; /* one per output */
@@ -95,7 +96,7 @@ static void score_tags(Scorer *s, int32_t k, const DataRow *row, int32_t sequenc
 			add_tag_loss(s, to, out, row->tags[w]);
 		byte = stop + 1;
 	}
-	metric_spans(row->tags, tags, row->nwords, &to->spans);
+	metric_spans(row->tags, tags, row->nwords, s->scheme, &to->spans);
 	free(tags);
 }
 
@@ -342,6 +343,7 @@ bool score_program_rows(const Program *program, const Scored *what, const Datase
 		.rows = rows,
 		.diag = diag};
 	s.twice = what->head.task == TASK_EMBED;
+	s.scheme = rt_scheme_of(what->head.labels, what->head.nlabels);
 	const bool good = score_metric(what, data, path, &s.metric, diag) && score_into(&s, limit, progress);
 	if (!rows)
 		free(s.rows);

@@ -74,13 +74,14 @@ static void test_spans(void)
 		{{"B-X", "B-X", "O"}, {"B-X", "I-X", "O"}, 3, 0, 1, 2},     /* two spans side by side against one */
 		{{"O", "I-X", "I-X"}, {"O", "B-X", "I-X"}, 3, 1, 0, 0},     /* an I- after O starts a span */
 		{{"B-X", "I-Y", "O"}, {"B-X", "B-Y", "O"}, 3, 2, 0, 0},     /* an I- of another type starts one too */
-		{{"NAME", "NAME", "O"}, {"NAME", "NAME", "O"}, 3, 2, 0, 0}, /* no prefix: each word is a span */
+		{{"NAME", "NAME", "O"}, {"NAME", "NAME", "O"}, 3, 1, 0, 0}, /* no prefix: neighbours are one span */
+		{{"NAME", "PLACE", "O"}, {"NAME", "PLACE", "O"}, 3, 2, 0, 0},
 		{{"O", "O"}, {"O", "O"}, 2, 0, 0, 0},
 		{{"O", "B-X"}, {"B-X", "O"}, 2, 0, 1, 1},
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		SpanCounts counts = {0, 0, 0};
-		metric_spans(cases[i].gold, cases[i].predicted, cases[i].words, &counts);
+		metric_spans(cases[i].gold, cases[i].predicted, cases[i].words, RT_SCHEME_IOB2, &counts);
 		CU_ASSERT_EQUAL(counts.right, cases[i].right);
 		CU_ASSERT_EQUAL(counts.spurious, cases[i].spurious);
 		CU_ASSERT_EQUAL(counts.missed, cases[i].missed);

@@ -198,8 +198,8 @@ static void test_tag_multi(void)
 	for (int id = 0; id < TINY_VOCAB; id++)
 		table[id][0] = id == 4 ? 2 : -1;
 	EXPECT(0, "4\t7\tnew\t0.880797\tone\n\n", &model, "red one two\n");
-	EXPECT(
-		0, "0\t3\tnew\t0.880797\tone\n4\t7\tnew\t0.268941\ttwo\n\n", &model, "one two\n", "--threshold=0.2");
+	EXPECT(0, "0\t7\tnew\t0.574869\tone two\n\n", &model, "one two\n", "--threshold=0.2");
+	REFUSE(2, "bilou", &model, "one\n", "--scheme=bio");
 	EXPECT(0, "red\tO\none\tnew\ntwo\tO\n\n", &model, "red one two\n", "--tokens");
 	EXPECT(0, "\n", &model, "red one two\n", "--threshold=0.9");
 	EXPECT(0, "[[-1], [2], [-1]]\n", &model, "one\n", "--logits");

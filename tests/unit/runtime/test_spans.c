@@ -23,14 +23,14 @@ static const char *const bio[] = {"O", "B-X", "I-X", "B-Y", "I-Y", "NAME"};
 enum { O, BX, IX, BY, IY, NAME };
 
 /* Words three bytes apart with the given labels; compares with "type:first-last" words of the spans. */
-static void check_spans(const int *labels, int n, const char *want)
+static void check_scheme(const char *const *names, int scheme, const int *labels, int n, const char *want)
 {
 	RtWord words[16];
 	RtSpan spans[16];
 	char got[256] = "";
 	for (int i = 0; i < n; i++)
 		words[i] = (RtWord){3 * i, 3 * i + 2, labels[i], 0.5f + 0.1f * (float)i};
-	const int32_t count = rt_spans(words, n, bio, spans);
+	const int32_t count = rt_spans(words, n, names, scheme, spans);
 	for (int32_t i = 0; i < count; i++)
 		snprintf(got + strlen(got), sizeof got - strlen(got), "%s:%d-%d ", spans[i].type,
 			(int)spans[i].start / 3, (int)(spans[i].end - 2) / 3);
@@ -42,6 +42,11 @@ static void check_spans(const int *labels, int n, const char *want)
 	}
 }
 
+static void check_spans(const int *labels, int n, const char *want)
+{
+	check_scheme(bio, RT_SCHEME_IOB2, labels, n, want);
+}
+
 static void test_spans(void)
 {
 	check_spans((int[]){O, O}, 2, "");
@@ -51,8 +56,31 @@ static void test_spans(void)
 	check_spans((int[]){O, IX, IX}, 3, "X:1-2 ");
 	check_spans((int[]){BX, IY, IY}, 3, "X:0-0 Y:1-2 ");
 	check_spans((int[]){BX, O, IX}, 3, "X:0-0 X:2-2 ");
-	check_spans((int[]){NAME, NAME, O, NAME}, 4, "NAME:0-0 NAME:1-1 NAME:3-3 ");
+	check_spans((int[]){NAME, NAME, O, NAME}, 4, "NAME:0-1 NAME:3-3 ");
 	check_spans((int[]){NAME, IX, BY, IX}, 4, "NAME:0-0 X:1-1 Y:2-2 X:3-3 ");
+	check_scheme(bio, RT_SCHEME_IO, (int[]){BX, BX, IX, BY, O, BX}, 6, "X:0-2 Y:3-3 X:5-5 ");
+}
+
+static void test_schemes(void)
+{
+	static const char *const bioes[] = {"O", "B-X", "I-X", "E-X", "S-X", "S-Y"},
+							 *const bilou[] = {"B-X", "I-X", "L-X", "U-X", "O"},
+							 *const ioe[] = {"I-X", "E-X", "I-Y", "O"}, *const io[] = {"O", "I-X", "I-Y"},
+							 *const words[] = {"O", "E-MAIL", "S-BAHN"}, *const plain[] = {"O", "Disease"};
+	CU_ASSERT_EQUAL(rt_scheme_of(bio, 5), RT_SCHEME_IOB2);
+	CU_ASSERT_EQUAL(rt_scheme_of(bio, 6), RT_SCHEME_IOB2);
+	CU_ASSERT_EQUAL(rt_scheme_of(io, 3), RT_SCHEME_IOB2); /* which reads them as IO does */
+	CU_ASSERT_EQUAL(rt_scheme_of(bioes, 6), RT_SCHEME_BIOES);
+	CU_ASSERT_EQUAL(rt_scheme_of(bilou, 5), RT_SCHEME_BILOU);
+	CU_ASSERT_EQUAL(rt_scheme_of(ioe, 4), RT_SCHEME_IOE2);
+	CU_ASSERT_EQUAL(rt_scheme_of(words, 3), RT_SCHEME_IOB2);
+	CU_ASSERT_EQUAL(rt_scheme_of(plain, 2), RT_SCHEME_IOB2);
+	check_scheme(io, RT_SCHEME_IOB2, (int[]){1, 1, 2, 0, 2}, 5, "X:0-1 Y:2-2 Y:4-4 ");
+	check_scheme(words, RT_SCHEME_IOB2, (int[]){1, 1, 2}, 3, "E-MAIL:0-1 S-BAHN:2-2 ");
+	check_scheme(bioes, RT_SCHEME_BIOES, (int[]){1, 2, 3, 4, 4, 5, 1, 3, 2, 2}, 10,
+		"X:0-2 X:3-3 X:4-4 Y:5-5 X:6-7 X:8-9 ");
+	check_scheme(bilou, RT_SCHEME_BILOU, (int[]){0, 2, 3, 0, 1, 4, 2}, 7, "X:0-1 X:2-2 X:3-4 X:6-6 ");
+	check_scheme(ioe, RT_SCHEME_IOE2, (int[]){0, 0, 1, 0, 1, 2, 3, 1}, 8, "X:0-2 X:3-4 Y:5-5 X:7-7 ");
 }
 
 static void test_answers(void)
@@ -316,6 +344,7 @@ int main(void)
 {
 	static const SuiteTest tests[] = {
 		{"spans", test_spans},
+		{"schemes", test_schemes},
 		{"answers", test_answers},
 		{"json", test_json},
 		{"lines", test_lines},
