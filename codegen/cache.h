@@ -21,6 +21,7 @@ typedef struct Cache {
 	size_t shipped_bytes;
 	CacheHeader *headers; /* digests of headers that were looked at */
 	size_t nheaders, capacity;
+	size_t last; /* the header that was asked for last */
 } Cache;
 
 /* What a key stands for: an object, and the headers that were read for it. */

@@ -3,9 +3,8 @@
  * objects:
  *
  *     NAME.c                             graphs, tables, C API, wrappers of linears
- *     runtime.c tokenizer.c program.c    runtime/ without kernels
- *     steps.c                            wrappers of kernels in plain C, which compile fast
  *     linear_f16__avx512_k384.c          a core of linears, or a wrapper, with the kernel it calls
+ *     runtime.c tokenizer.c program.c    runtime/ without kernels
  *
  * A function that another piece calls is hidden instead of static, so no library exports it. */
 #include <stdlib.h>
@@ -33,10 +32,10 @@ static FILE *piece_open(Pieces *pieces, PieceKind kind, const char *name)
 	return text_open(&piece->text, &piece->bytes);
 }
 
-/* The same for a piece that begins with files of runtime/. */
-static Paste paste_open(Pieces *pieces, PieceKind kind, const char *name)
+/* The same for a piece of runtime/. */
+static Paste paste_open(Pieces *pieces, const char *name)
 {
-	Paste paste = {.out = piece_open(pieces, kind, name)};
+	Paste paste = {.out = piece_open(pieces, PIECE_RUNTIME, name)};
 	fputs(apart, paste.out);
 	return paste;
 }
@@ -61,7 +60,7 @@ static const struct {
 
 static bool parts_piece(Pieces *pieces, const char *name, PartWhen when, Diag *diag)
 {
-	Paste paste = paste_open(pieces, PIECE_RUNTIME, name);
+	Paste paste = paste_open(pieces, name);
 	bool good = paste_file(&paste, "rt.h", diag);
 	for (size_t i = 0; good && i < sizeof parts / sizeof *parts; i++)
 		if (parts[i].when == when)
@@ -72,7 +71,7 @@ static bool parts_piece(Pieces *pieces, const char *name, PartWhen when, Diag *d
 
 bool pieces_tokenizer(Pieces *pieces, const TokenizerDesc *desc, Diag *diag)
 {
-	Paste paste = paste_open(pieces, PIECE_RUNTIME, "tokenizer");
+	Paste paste = paste_open(pieces, "tokenizer");
 	bool good = paste_file(&paste, "rt.h", diag) && paste_file(&paste, "tokenize/tokenizer.c", diag)
 		&& paste_tokenizer(&paste, desc, diag);
 	paste_close(&paste);
@@ -81,7 +80,7 @@ bool pieces_tokenizer(Pieces *pieces, const TokenizerDesc *desc, Diag *diag)
 
 static bool unpack_piece(Pieces *pieces, Diag *diag)
 {
-	Paste paste = paste_open(pieces, PIECE_RUNTIME, "unpack");
+	Paste paste = paste_open(pieces, "unpack");
 	bool good = paste_file(&paste, "rt.h", diag) && paste_file(&paste, "unpack.c", diag);
 	paste_close(&paste);
 	return good;
@@ -94,31 +93,7 @@ bool pieces_runtime(Pieces *pieces, bool packed, bool program, Diag *diag)
 		&& (!packed || unpack_piece(pieces, diag));
 }
 
-/* ---- steps ----------------------------------------------------------------------------------- */
-
-/* A wrapper that only calls its core: it stays beside the graphs. */
-static bool is_thin(const Wrapper *w) { return !w->is_core && w->kernel->panel; }
-static bool is_plain(const Wrapper *w) { return !w->is_core && !is_thin(w) && !w->kernel->needs; }
-
-/* All wrappers of kernels in plain C; no piece where there are none. */
-static bool steps_piece(const Emitter *e, Pieces *pieces)
-{
-	int32_t first = 0;
-	while (first < e->nwrappers && !is_plain(&e->wrappers[first]))
-		first++;
-	if (first == e->nwrappers)
-		return true;
-	Paste paste = paste_open(pieces, PIECE_STEPS, "steps");
-	bool good = paste_file(&paste, "rt.h", e->diag) && paste_file(&paste, "exit.h", e->diag);
-	for (int32_t i = first; good && i < e->nwrappers; i++)
-		if (is_plain(&e->wrappers[i]))
-			good = paste_kernel(&paste, e->wrappers[i].kernel->function, e->diag);
-	for (int32_t i = first; good && i < e->nwrappers; i++)
-		if (is_plain(&e->wrappers[i]))
-			emit_wrapper(&e->wrappers[i], HIDDEN, paste.out);
-	paste_close(&paste);
-	return good;
-}
+/* ---- the prefix ------------------------------------------------------------------------------ */
 
 /* The prefix; its files are in no piece behind it. */
 static bool prefix_make(Pieces *pieces, Paste *paste, Diag *diag)
@@ -141,26 +116,10 @@ bool pieces_prefix(Pieces *pieces, Diag *diag)
 	return good;
 }
 
-static bool kernel_pieces(const Emitter *e, Pieces *pieces)
-{
-	Paste paste = {0};
-	bool good = prefix_make(pieces, &paste, e->diag);
-	const int32_t before = paste.count;
-	for (int32_t i = 0; good && i < e->nwrappers; i++) {
-		const Wrapper *w = &e->wrappers[i];
-		if (is_thin(w) || is_plain(w))
-			continue;
-		paste.out = piece_open(pieces, PIECE_KERNEL, w->name);
-		good = paste_kernel(&paste, w->kernel->function, e->diag);
-		emit_wrapper(w, HIDDEN, paste.out);
-		text_close(paste.out);
-		paste_forget(&paste, before);
-	}
-	paste_free(&paste);
-	return good;
-}
-
 /* ---- the model ------------------------------------------------------------------------------- */
+
+/* A wrapper that only calls its core: it stays beside the graphs. */
+static bool is_thin(const Wrapper *w) { return !w->is_core && w->kernel->panel; }
 
 static void print_wrappers(const Emitter *e, FILE *c)
 {
@@ -187,33 +146,56 @@ static void print_tokenizer_functions(const TokenizerDesc *desc, FILE *c)
 		fputs("RT_API RtNextFn normalizer_next;\n", c);
 }
 
-static bool model_piece(Emitter *e, Pieces *pieces)
+static bool model_piece(Emitter *e, Pieces *pieces, Paste *paste)
 {
-	Paste paste = paste_open(pieces, PIECE_MODEL, e->options->name);
+	FILE *out = piece_open(pieces, PIECE_BEHIND, e->options->name);
+	paste->out = out;
 	if (e->options->kind == EMIT_EXE) {
 		char *upper = c_upper(e->options->name);
-		fprintf(paste.out, "#define %s_MAIN\n", upper);
+		fprintf(out, "#define %s_MAIN\n", upper);
 		free(upper);
 	}
-	bool good = paste_file(&paste, "rt.h", e->diag) && paste_file(&paste, "exit.h", e->diag)
-		&& paste_file(&paste, e->options->kind == EMIT_EXE ? "program.h" : "api.h", e->diag);
-	fputc('\n', paste.out);
-	emit_blob_declaration(e, paste.out);
-	print_tokenizer_functions(e->options->tokenizer, paste.out);
+	bool good = paste_file(paste, e->options->kind == EMIT_EXE ? "program.h" : "api.h", e->diag);
+	fputc('\n', out);
+	emit_blob_declaration(e, out);
+	print_tokenizer_functions(e->options->tokenizer, out);
 	if (e->weights.npacked)
-		fputs("RT_API void rt_unpack(RtUnpack *);\n", paste.out);
-	emit_packed_tables(e, paste.out);
-	print_wrappers(e, paste.out);
-	good = good && emit_tables(e, paste.out, true);
-	paste_close(&paste);
+		fputs("RT_API void rt_unpack(RtUnpack *);\n", out);
+	emit_packed_tables(e, out);
+	print_wrappers(e, out);
+	good = good && emit_tables(e, out, true);
+	text_close(out);
+	return good;
+}
+
+static bool kernel_piece(const Emitter *e, const Wrapper *w, Pieces *pieces, Paste *paste)
+{
+	paste->out = piece_open(pieces, PIECE_BEHIND, w->name);
+	bool good = paste_kernel(paste, w->kernel->function, e->diag);
+	emit_wrapper(w, HIDDEN, paste->out);
+	text_close(paste->out);
+	return good;
+}
+
+/* The pieces behind the prefix. */
+static bool behind_pieces(Emitter *e, Pieces *pieces)
+{
+	Paste paste = {0};
+	bool good = prefix_make(pieces, &paste, e->diag);
+	const int32_t before = paste.count;
+	good = good && model_piece(e, pieces, &paste);
+	for (int32_t i = 0; good && i < e->nwrappers; i++) {
+		paste_forget(&paste, before);
+		good = is_thin(&e->wrappers[i]) || kernel_piece(e, &e->wrappers[i], pieces, &paste);
+	}
+	paste_free(&paste);
 	return good;
 }
 
 bool pieces_make(Emitter *e, Pieces *pieces)
 {
-	return model_piece(e, pieces) && pieces_tokenizer(pieces, e->options->tokenizer, e->diag)
-		&& pieces_runtime(pieces, e->weights.npacked > 0, e->options->kind == EMIT_EXE, e->diag)
-		&& steps_piece(e, pieces) && kernel_pieces(e, pieces);
+	return behind_pieces(e, pieces) && pieces_tokenizer(pieces, e->options->tokenizer, e->diag)
+		&& pieces_runtime(pieces, e->weights.npacked > 0, e->options->kind == EMIT_EXE, e->diag);
 }
 
 void pieces_free(Pieces *pieces)

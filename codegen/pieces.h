@@ -5,10 +5,8 @@
 #include "emit.h"
 
 typedef enum PieceKind {
-	PIECE_MODEL,   /* tables, graphs and API of this model */
 	PIECE_RUNTIME, /* of all models, for any CPU of the target */
-	PIECE_STEPS,   /* wrappers of kernels in plain C */
-	PIECE_KERNEL   /* a wrapper or a core, behind the prefix: of all models of these sizes */
+	PIECE_BEHIND   /* behind the prefix: this model, or a wrapper or core, of all models of these sizes */
 } PieceKind;
 typedef struct Piece {
 	PieceKind kind;
@@ -20,7 +18,7 @@ typedef struct Pieces {
 	Piece *at;
 	int32_t count;
 	size_t capacity;
-	/* What every PIECE_KERNEL begins with: rt.h, the CPU's intrinsics, exit.h. Compiled once for all. */
+	/* What pieces behind it begin with: rt.h, the CPU's intrinsics, exit.h. Compiled once for all. */
 	char *prefix;
 	size_t prefix_bytes;
 	MemArena *mem; /* names */

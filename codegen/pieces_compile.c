@@ -89,7 +89,7 @@ static void crew_run(Crew *crew)
 		pthread_join(threads[i], NULL);
 }
 
-/* Kernels behind the others, as they wait for the prefix; among both the longest text first. */
+/* Pieces behind the prefix come last, as they wait for it; among both the longest text first. */
 static int by_length(const void *a, const void *b)
 {
 	const Work *x = *(Work *const *)a, *y = *(Work *const *)b;
@@ -104,7 +104,7 @@ static void work_key(Work *work, const Pieces *pieces)
 {
 	static const char kinds[][8] = {"alone", "behind"};
 	const char *identity = toolchain_identity(work->toolchain);
-	const bool behind = work->kind == PIECE_KERNEL;
+	const bool behind = work->kind == PIECE_BEHIND;
 	const void *const parts[] = {kinds[behind], identity, work->job.name, work->job.text, pieces->prefix};
 	const size_t bytes[] = {
 		sizeof kinds[0], strlen(identity), strlen(work->job.name), work->job.bytes, pieces->prefix_bytes};
@@ -228,7 +228,7 @@ static void list_pieces(Compile *c)
 		work->kind = piece->kind;
 		work->toolchain = piece->kind == PIECE_RUNTIME ? c->any : c->tuned;
 		work->job = (CompileJob){.name = piece->name, .text = piece->text, .bytes = piece->bytes};
-		if (piece->kind == PIECE_KERNEL)
+		if (piece->kind == PIECE_BEHIND)
 			work->job.prefix = c->prefix.path;
 		diag_init(&work->diag, c->diag->file);
 		work_key(work, pieces);
