@@ -21,8 +21,8 @@ static const struct {
 	const char *split, *model;
 	bool trim, contextual;
 } tokenizers[] = {{NULL, NULL, false, false}, {"bert", "wordpiece", false, false},
-	{"byte_level", "bpe", false, false}, {"byte_level", "bpe", true, false},
-	{"metaspace", "unigram", false, true}};
+	{"bert", "wordpiece", true, false}, {"byte_level", "bpe", false, false},
+	{"byte_level", "bpe", true, false}, {"metaspace", "unigram", false, true}};
 
 static bool make_pieces(Pieces *pieces, Diag *diag)
 {

@@ -9,6 +9,7 @@
 #include "compiler/measure/calibrate.h"
 
 static const char *const emit_names[EMIT_COUNT] = {"exe", "lib", "shared", "obj", "c", "bir", "checkpoint"};
+static const char *const compat_names[] = {"files", "transformers5"};
 static const char *const weight_names[] = {"f32", "f16", "bf16"};
 static const char *const compute_names[] = {"f32", "bf16"};
 static const char *const form_names[] = {"incbin", "inline"};
@@ -59,6 +60,10 @@ const CommandOption build_table[] = {
 		"one program for several tasks that share the base MODEL; DIR has a checkpoint, or a "
 		"delta.safetensors that changes the base",
 		LOAD(merge)},
+	{"compat", "RELEASE",
+		"read tokenizers as files (default: as transformers 4 and the tokenizers library) or transformers5, "
+		"where they differ",
+		LOAD(transformers5), WORDS(compat_names)},
 	{"outputs", "LIST", "further outputs: hidden, pooled, or both separated by a comma", LOAD(outputs)},
 	{"max-tokens", "N", "longest text in tokens, at most the positions of the encoder", LOAD(max_tokens), 1,
 		INT_MAX / 2},

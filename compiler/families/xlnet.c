@@ -193,17 +193,20 @@ static bool check_answers(const ModelDesc *desc, const json_t *config, const cha
 	return true;
 }
 
-/* As in transformers 5, the model gets segments if model_input_names of tokenizer_config.json has them. There
- * are three: of the two texts, and of <cls>. */
+/* The model gets segments from a tokenizer unless model_input_names of tokenizer_config.json lacks them. In
+ * transformers 5, that must have them. There are three: of the two texts, and of <cls>. */
 static bool read_segments(ModelDesc *desc, Diag *diag)
 {
 	const char *path = mem_printf(desc->mem, "%s/tokenizer_config.json", desc->directory);
 	desc->types = 1;
 	if (file_is_absent(path))
 		return true;
-	json_t *config = json_read(path, JSON_CONFIG_BYTES_MAX, JSON_DECODE_INT_AS_REAL, diag), *name;
+	json_t *config = json_read(path, JSON_CONFIG_BYTES_MAX, JSON_DECODE_INT_AS_REAL, diag);
+	json_t *names = json_object_get(config, "model_input_names"), *name;
 	size_t i;
-	json_array_foreach(json_object_get(config, "model_input_names"), i, name)
+	if (!desc->transformers5 && !json_is_array(names))
+		desc->types = 3;
+	json_array_foreach(names, i, name)
 	{
 		const char *text = json_string_value(name);
 		if (text && strcmp(text, "token_type_ids") == 0)

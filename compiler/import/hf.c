@@ -371,6 +371,7 @@ ModelDesc *description_from_hf(const char *directory, const LoadOptions *options
 	Sbert sbert = {.found = false};
 	desc->name = directory_name(desc, directory);
 	desc->from_config = true;
+	desc->transformers5 = options->transformers5;
 	if (!sbert_read(directory, desc, &sbert, diag)) {
 		description_free(desc);
 		return NULL;

@@ -143,7 +143,8 @@ static bool build_description(const LoadOptions *options, Loaded *loaded, Diag *
 TokenizerDesc *description_tokenizer(
 	const ModelDesc *desc, const LoadOptions *options, MemArena *mem, Diag *diag)
 {
-	TokenizerDesc *tokenizer = tokenizer_import(desc->directory, desc->tokenizer, options->search, mem, diag);
+	TokenizerDesc *tokenizer = tokenizer_import(
+		desc->directory, desc->tokenizer, options->search, options->transformers5, mem, diag);
 	if (!tokenizer || !desc->lowercase || tokenizer_lower(tokenizer))
 		return tokenizer;
 	diag_error_in(diag, EXIT_UNSUPPORTED, desc->path, 0,
@@ -162,7 +163,7 @@ static bool load_tokenizer(const LoadOptions *options, Loaded *loaded, Diag *dia
 		loaded->tokenizer = description_tokenizer(desc, options, loaded->mem, diag);
 	else
 		loaded->tokenizer = tokenizer_import(
-			directory ? directory : ".", name, options->search, loaded->mem, diag);
+			directory ? directory : ".", name, options->search, options->transformers5, loaded->mem, diag);
 	return loaded->tokenizer != NULL;
 }
 

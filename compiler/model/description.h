@@ -96,8 +96,9 @@ typedef struct ModelDesc {
 	};
 	bool
 		from_config; /* from config.json: messages name its keys; the checkpoint may hold no further layers */
-	bool untied;     /* the fill-mask decoder has its own table and bias (tie_word_embeddings false) */
-	const char *activation;      /* as config.json spells it */
+	bool transformers5;     /* --compat=transformers5 */
+	bool untied;            /* the fill-mask decoder has its own table and bias (tie_word_embeddings false) */
+	const char *activation; /* as config.json spells it */
 	const char *conv_activation; /* of the convolution; NULL: there is none */
 	const char *head_activation; /* of heads, if the family has a key for it; NULL: none */
 	double eps;
@@ -128,6 +129,7 @@ typedef struct LoadOptions {
 	const char *outputs;    /* "hidden,pooled", added to those of the heads; NULL: none */
 	int max_tokens;         /* --max-tokens; 0: from the files */
 	const char *search[16]; /* --search DIR, NULL-terminated */
+	bool transformers5;     /* --compat=transformers5 */
 	const char *merge;      /* --merge=NAME=DIR,..; NULL: none */
 	bool merge_later;       /* the pipeline has merge-tasks: keep one graph per task until then */
 	const ModelDesc *base;  /* the base, while a directory of --merge is read */

@@ -257,7 +257,7 @@ static bool read_files(TokenizerImport *import)
 		list_free(&r.merges);
 		return false;
 	}
-	import->mask_lstrip = true;
+	import->mask_lstrip = !import->transformers5;
 	if (!finish(&r, data) || !import_config_tokens(import, true)
 		|| !json_member_bool(import->config, "add_prefix_space", &prefix, import->config_path, import->diag))
 		return false;

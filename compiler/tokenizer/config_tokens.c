@@ -66,6 +66,16 @@ static bool role_token(TokenizerImport *import, const char *role, const char *fa
 		&& read_token(import, json_object_get(import->special, role), role, token, "special_tokens_map.json");
 }
 
+const char *import_role(TokenizerImport *import, const char *role)
+{
+	for (int32_t i = 0; i < TOKENIZER_ROLES; i++) {
+		AddedToken token;
+		if (strcmp(roles[i].key, role) == 0)
+			return role_token(import, role, default_roles(import)[i], &token) ? token.text : NULL;
+	}
+	return NULL;
+}
+
 /* True if a token has a role. *named: a file gives the role, not only a default. */
 static bool has_role(TokenizerImport *import, const char *text, bool *has, bool *named)
 {
@@ -98,11 +108,11 @@ static bool add_roles(TokenizerImport *import, bool older)
 			continue;
 		/* the older forms always have a class */
 		const bool known = (older || import->class) && json_object_get(import->vocab, token.text);
-		if (token.lstrip && mask_is_plain(import) && !json_object_get(import->added_ids, token.text))
+		if (token.lstrip && older && !import->transformers5 && mask_is_plain(import)
+			&& !json_object_get(import->added_ids, token.text))
 			diag_note(import->diag, 0,
-				"%s: the token \"%.64s\" includes the spaces before it, as in transformers 4; in "
-				"transformers 5 "
-				"it does so only with \"lstrip\": true in tokenizer_config.json",
+				"%s: the token \"%.64s\" includes the spaces before it, as in transformers 4; transformers 5 "
+				"asks for \"lstrip\": true in tokenizer_config.json; --compat=transformers5 follows it",
 				import->path, token.text);
 		if ((named || known) && !import_added(import, token, -1, import->config_path))
 			return false;
@@ -215,28 +225,68 @@ static bool add_special(TokenizerImport *import, const json_t *value, const char
 	return read_token(import, value, what, &token, path) && import_added(import, token, -1, path);
 }
 
-/* additional_special_tokens and extra_special_tokens: lists of strings or objects. extra_special_tokens may
- * also be an object of names and tokens. */
-static bool add_additional(TokenizerImport *import, json_t *object, const char *path)
+/* A list of strings or objects, or an object of names and tokens. */
+static bool add_list(TokenizerImport *import, json_t *list, const char *key, const char *path)
 {
-	static const char *const keys[] = {"additional_special_tokens", "extra_special_tokens"};
 	const char *name;
 	json_t *value;
 	size_t i;
-	for (size_t k = 0; k < sizeof keys / sizeof *keys; k++) {
-		json_t *list = json_object_get(object, keys[k]);
-		if (list && !json_is_null(list) && !json_is_array(list) && !json_is_object(list))
-			return diag_error_in(import->diag, EXIT_INPUT, path, 0, "%s is %s, expected an array of tokens",
-				keys[k], json_kind(list));
-		json_array_foreach(list, i, value) if (!add_special(import, value, keys[k], path)) return false;
-		json_object_foreach(list, name, value) if (!add_special(import, value, keys[k], path)) return false;
+	if (list && !json_is_null(list) && !json_is_array(list) && !json_is_object(list))
+		return diag_error_in(
+			import->diag, EXIT_INPUT, path, 0, "%s is %s, expected an array of tokens", key, json_kind(list));
+	json_array_foreach(list, i, value) if (!add_special(import, value, key, path)) return false;
+	json_object_foreach(list, name, value) if (!add_special(import, value, key, path)) return false;
+	return true;
+}
+
+static const char additional_key[] = "additional_special_tokens", extra_key[] = "extra_special_tokens";
+
+static bool add_additional(TokenizerImport *import, json_t *object, const char *path)
+{
+	return add_list(import, json_object_get(object, additional_key), additional_key, path)
+		&& add_list(import, json_object_get(object, extra_key), extra_key, path);
+}
+
+/* transformers 5 also adds the tokens of roles that a model defines itself: "image_token". */
+static bool add_own_roles(TokenizerImport *import, json_t *object, const char *path)
+{
+	const char *key;
+	json_t *value;
+	json_object_foreach(object, key, value)
+	{
+		const size_t length = strlen(key);
+		const bool token = length > 6 && strcmp(key + length - 6, "_token") == 0
+			&& (json_is_string(value) || json_is_object(value));
+		if (token && !add_special(import, value, key, path))
+			return false;
 	}
 	return true;
 }
 
+/* In transformers 5, additional_special_tokens is an older name of extra_special_tokens, which counts only
+ * where that is missing. */
+static bool add_extra(TokenizerImport *import)
+{
+	static const char special_path[] = "special_tokens_map.json";
+	json_t *extra = json_object_get(import->config, extra_key),
+		   *additional = json_object_get(import->config, additional_key),
+		   *more = json_object_get(import->special, extra_key);
+	const bool listed = json_is_array(extra) || additional || json_is_array(more);
+	return add_own_roles(import, import->config, import->config_path)
+		&& add_own_roles(import, import->special, special_path)
+		&& add_list(import, extra, extra_key, import->config_path)
+		&& (json_array_size(extra) > 0 || add_list(import, additional, additional_key, import->config_path))
+		&& add_list(import, more, extra_key, special_path)
+		&& (listed
+			|| add_list(
+				import, json_object_get(import->special, additional_key), additional_key, special_path));
+}
+
 bool import_config_tokens(TokenizerImport *import, bool older)
 {
-	return add_decoder(import) && add_added_json(import) && add_roles(import, older)
-		&& add_additional(import, import->config, import->config_path)
-		&& add_additional(import, import->special, "special_tokens_map.json");
+	if (!add_decoder(import) || !add_added_json(import) || !add_roles(import, older))
+		return false;
+	return import->transformers5 ? add_extra(import)
+								 : add_additional(import, import->config, import->config_path)
+			&& add_additional(import, import->special, "special_tokens_map.json");
 }

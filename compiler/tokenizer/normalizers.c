@@ -384,7 +384,7 @@ bool import_normalizer(TokenizerImport *import, const json_t *value)
 	if (!value || json_is_null(value))
 		return true;
 	const char *type = json_string_value(json_object_get(value, "type"));
-	import->overrides = type && strcmp(type, "BertNormalizer") == 0;
+	import->overrides = type && strcmp(type, "BertNormalizer") == 0 && !import->transformers5;
 	return read_one(import, value, 0, false) && read_one(import, value, 0, true);
 }
 

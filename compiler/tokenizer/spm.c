@@ -159,7 +159,6 @@ static bool set_splitter(TokenizerImport *import, ClassKind kind)
 /* ---- the template ---------------------------------------------------------------------------- */
 static bool set_template(TokenizerImport *import, ClassKind kind)
 {
-	TokenizerDesc *desc = import->desc;
 	const char *cls = kind == CLASS_XLNET ? "<cls>" : "[CLS]", *sep = kind == CLASS_XLNET ? "<sep>" : "[SEP]";
 	if (kind == CLASS_XLM_ROBERTA || kind == CLASS_CAMEMBERT) {
 		cls = "<s>";
@@ -170,16 +169,10 @@ static bool set_template(TokenizerImport *import, ClassKind kind)
 		return IMPORT_ERROR(import, EXIT_INPUT, "has no piece %s", cls_id < 0 ? cls : sep);
 	if (kind == CLASS_XLM_ROBERTA || kind == CLASS_CAMEMBERT) {
 		import_roberta_template(import, cls_id, sep_id);
-	} else if (kind != CLASS_XLNET) {
-		import_bert_template(import, cls_id, sep_id);
+	} else if (kind == CLASS_XLNET) {
+		import_xlnet_template(import, cls_id, sep_id);
 	} else {
-		const TemplateItem single[] = {{PIECE_A, 0, 0}, {PIECE_TOKEN, sep_id, 0}, {PIECE_TOKEN, cls_id, 2}};
-		const TemplateItem pair[] = {{PIECE_A, 0, 0}, {PIECE_TOKEN, sep_id, 0}, {PIECE_B, 0, 1},
-			{PIECE_TOKEN, sep_id, 1}, {PIECE_TOKEN, cls_id, 2}};
-		desc->nsingle = 3;
-		desc->npair = 5;
-		desc->single = memcpy(mem_alloc(import->mem, sizeof single), single, sizeof single);
-		desc->pair = memcpy(mem_alloc(import->mem, sizeof pair), pair, sizeof pair);
+		import_bert_template(import, cls_id, sep_id);
 	}
 	return true;
 }
@@ -187,6 +180,10 @@ static bool set_template(TokenizerImport *import, ClassKind kind)
 bool spm_import(TokenizerImport *import)
 {
 	SpmFile spm = {0};
+	if (import->transformers5)
+		return IMPORT_ERROR(import, EXIT_UNSUPPORTED,
+			"--compat=transformers5 is not supported for a SentencePiece .model; write tokenizer.json once "
+			"with transformers 5: AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)");
 	bool good = check_class(import) && spm_read(&spm, import);
 	if (good) {
 		const ClassKind kind = import->class->kind;

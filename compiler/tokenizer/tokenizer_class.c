@@ -28,6 +28,13 @@ static const TokenizerClass *class_of_model(MemArena *mem, const char *type)
 	return NULL;
 }
 
+/* Whether the class reads everything from the files. */
+static bool reads_file(const TokenizerImport *import)
+{
+	return !import->class_name || is_class(import->class_name, "PreTrainedTokenizer")
+		|| strcmp(import->class_name, "TokenizersBackend") == 0;
+}
+
 bool import_class(TokenizerImport *import)
 {
 	const char *path, *name = json_string_value(json_object_get(import->config, "tokenizer_class"));
@@ -39,21 +46,21 @@ bool import_class(TokenizerImport *import)
 			import->class = &classes[i];
 	if (!name && type)
 		import->class = class_of_model(import->mem, type);
+	import->mask_lstrip = !import->transformers5
+		&& (import_is(import, CLASS_MPNET) || import_is(import, CLASS_ROBERTA)
+			|| import_is(import, CLASS_ALBERT) || import_is(import, CLASS_XLNET)
+			|| import_is(import, CLASS_XLM_ROBERTA) || import_is(import, CLASS_CAMEMBERT));
 	import->class_name = name ? mem_string(import->mem, name, strlen(name)) : NULL;
 	json_decref(model);
+	if (import->transformers5 && (import->class ? import_is(import, CLASS_OTHER) : !reads_file(import)))
+		return diag_error_in(import->diag, EXIT_UNSUPPORTED, import->config_path, 0,
+			"--compat=transformers5 is not supported for tokenizer_class \"%.64s\"", import->class_name);
 	return model;
 }
 
 bool import_is(const TokenizerImport *import, ClassKind kind)
 {
 	return import->class && import->class->kind == kind;
-}
-
-/* Whether the class reads everything from the files. */
-static bool reads_file(const TokenizerImport *import)
-{
-	return !import->class_name || is_class(import->class_name, "PreTrainedTokenizer")
-		|| strcmp(import->class_name, "TokenizersBackend") == 0;
 }
 
 bool import_class_reads(TokenizerImport *import, const TokenizerModel *model)
@@ -77,6 +84,8 @@ static bool read_flag(TokenizerImport *import, const char *key, bool *flag)
 
 bool import_config_flag(TokenizerImport *import, const char *key, bool fallback, bool *flag)
 {
+	if (import->transformers5) /* rebuilt.c has read it, or the class reads the file */
+		return true;
 	*flag = import_is(import, CLASS_ROBERTA) || import_is(import, CLASS_DEBERTA) ? fallback : *flag;
 	return read_flag(import, key, flag);
 }
@@ -124,8 +133,10 @@ bool import_truncation(TokenizerImport *import, const json_t *root)
 static bool class_has_segments(const TokenizerImport *import)
 {
 	if (import->class)
-		return import->class->segments != SEGMENTS_NEITHER;
-	return !import->class_name || strcmp(import->class_name, "TokenizersBackend") != 0;
+		return import->class->segments == SEGMENTS_BOTH
+			|| (import->class->segments == SEGMENTS_OLDER && !import->transformers5);
+	return !import->transformers5
+		&& (!import->class_name || strcmp(import->class_name, "TokenizersBackend") != 0);
 }
 
 static const TemplateItem *without_segments(MemArena *mem, const TemplateItem *items, int32_t count)
@@ -136,6 +147,16 @@ static const TemplateItem *without_segments(MemArena *mem, const TemplateItem *i
 	return copy;
 }
 
+static bool uses_segments(const TokenizerDesc *desc)
+{
+	bool uses = false;
+	for (int32_t i = 0; i < desc->nsingle; i++)
+		uses |= desc->single[i].type != 0;
+	for (int32_t i = 0; i < desc->npair; i++)
+		uses |= desc->pair[i].type != 0;
+	return uses;
+}
+
 bool import_segments(TokenizerImport *import)
 {
 	TokenizerDesc *desc = import->desc;
@@ -144,17 +165,14 @@ bool import_segments(TokenizerImport *import)
 	size_t i;
 	if (!names || json_is_null(names)) {
 		has = class_has_segments(import);
-		if (import_is(import, CLASS_XLNET))
+		TokenizerImport five = *import;
+		five.transformers5 = true;
+		if (has && !class_has_segments(&five) && uses_segments(desc))
 			diag_note(import->diag, 0,
-				"%s: XLNet reads no segments, as in transformers 5; in transformers 4 it does; add "
-				"token_type_ids "
-				"to model_input_names of tokenizer_config.json for those",
-				import->path);
-		if (import_is(import, CLASS_ALBERT))
-			diag_note(import->diag, 0,
-				"%s: the two texts of a pair have segments of their own, as in transformers 4; in "
-				"transformers 5 "
-				"only if model_input_names of tokenizer_config.json has token_type_ids",
+				"%s: texts have segments (token_type_ids), as in transformers 4; in transformers 5 only if "
+				"model_input_names of tokenizer_config.json has token_type_ids; --compat=transformers5 "
+				"follows "
+				"it",
 				import->path);
 	} else if (!json_is_array(names)) {
 		return diag_error_in(import->diag, EXIT_INPUT, import->config_path, 0,

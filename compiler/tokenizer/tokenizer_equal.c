@@ -1,7 +1,6 @@
 /* tokenizer_equal.c: compares two tokenizers, member by member. */
 #include <string.h>
-#include "tokenizer.h"
-#include "codegen/tokenize/tokenizer_tables.h"
+#include "tokenizer_import.h"
 
 static bool equal_texts(const char *a, const char *b) { return a && b ? strcmp(a, b) == 0 : !a && !b; }
 
@@ -21,6 +20,24 @@ static bool equal_added(const TokenizerDesc *a, const TokenizerDesc *b)
 		same = x->id == y->id && equal_texts(x->text, y->text) && x->special == y->special
 			&& x->single_word == y->single_word && x->lstrip == y->lstrip && x->rstrip == y->rstrip
 			&& x->normalized == y->normalized;
+	}
+	return same;
+}
+
+/* Whether both have the same added tokens, in any order. */
+static bool same_added(const TokenizerDesc *a, const TokenizerDesc *b)
+{
+	TokenizerDesc x = *a, y = *b;
+	bool same = a->nadded == b->nadded;
+	x.nadded = 1;
+	y.nadded = 1;
+	for (int32_t i = 0; same && i < a->nadded; i++) {
+		x.added = &a->added[i];
+		same = false;
+		for (int32_t k = 0; !same && k < b->nadded; k++) {
+			y.added = &b->added[k];
+			same = equal_added(&x, &y);
+		}
 	}
 	return same;
 }
@@ -75,13 +92,23 @@ static bool equal_cuts(const TokenizerDesc *a, const TokenizerDesc *b)
 	return same;
 }
 
-static bool equal_steps(const TokenizerDesc *a, const TokenizerDesc *b)
+static bool equal_normalizer(const TokenizerDesc *a, const TokenizerDesc *b)
 {
-	return a->nsteps == b->nsteps && a->split == b->split && a->trim_offsets == b->trim_offsets
-		&& a->trim_prefix == b->trim_prefix && a->cut_left == b->cut_left
-		&& a->splits_special == b->splits_special
-		&& memcmp(a->steps, b->steps, (size_t)a->nsteps * sizeof *a->steps) == 0
-		&& memcmp(a->split_number, b->split_number, sizeof a->split_number) == 0;
+	return a->nsteps == b->nsteps && memcmp(a->steps, b->steps, (size_t)a->nsteps * sizeof *a->steps) == 0
+		&& equal_normal(a, b);
+}
+
+static bool equal_split(const TokenizerDesc *a, const TokenizerDesc *b)
+{
+	return a->split == b->split && memcmp(a->split_number, b->split_number, sizeof a->split_number) == 0
+		&& equal_cuts(a, b);
+}
+
+static bool equal_template(const TokenizerDesc *a, const TokenizerDesc *b)
+{
+	return equal_items(a->single, a->nsingle, b->single, b->nsingle)
+		&& equal_items(a->pair, a->npair, b->pair, b->npair) && a->trim_offsets == b->trim_offsets
+		&& (!a->trim_offsets || a->trim_prefix == b->trim_prefix);
 }
 
 bool tokenizer_equal(const TokenizerDesc *a, const TokenizerDesc *b)
@@ -89,8 +116,31 @@ bool tokenizer_equal(const TokenizerDesc *a, const TokenizerDesc *b)
 	if (!a || !b)
 		return a == b;
 	return a->model == b->model && a->unk_id == b->unk_id && a->pad_id == b->pad_id && a->cls_id == b->cls_id
-		&& a->sep_id == b->sep_id && a->mask_id == b->mask_id && equal_steps(a, b) && equal_normal(a, b)
-		&& equal_cuts(a, b) && equal_vocab(a, b) && equal_added(a, b)
-		&& equal_items(a->single, a->nsingle, b->single, b->nsingle)
-		&& equal_items(a->pair, a->npair, b->pair, b->npair) && a->model->equal(a, b);
+		&& a->sep_id == b->sep_id && a->mask_id == b->mask_id && a->cut_left == b->cut_left
+		&& a->splits_special == b->splits_special && equal_normalizer(a, b) && equal_split(a, b)
+		&& equal_vocab(a, b) && equal_added(a, b) && equal_template(a, b) && a->model->equal(a, b);
+}
+
+void import_note_differences(TokenizerImport *import, const TokenizerDesc *five, bool settings)
+{
+	const TokenizerDesc *desc = import->desc;
+	const struct {
+		const char *name;
+		bool differs;
+	} parts[] = {
+		{"settings of the model", settings},
+		{"normalizer", !equal_normalizer(desc, five)},
+		{"pre_tokenizer", !equal_split(desc, five)},
+		{"added tokens", !same_added(desc, five)},
+		{"post_processor", !equal_template(desc, five)},
+	};
+	const char *names = NULL;
+	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+		if (parts[i].differs)
+			names = names ? mem_printf(import->mem, "%s, %s", names, parts[i].name) : parts[i].name;
+	if (names)
+		diag_note(import->diag, 0,
+			"%s: transformers 5 makes other %s of this directory; here they are as in transformers 4 and the "
+			"tokenizers library; --compat=transformers5 follows transformers 5",
+			import->path, names);
 }

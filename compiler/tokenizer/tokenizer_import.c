@@ -122,13 +122,15 @@ bool import_added(TokenizerImport *import, AddedToken token, int64_t given_id, c
 	return true;
 }
 
-static void set_template(TokenizerImport *import, const TemplateItem *items, int32_t npair)
+static void set_template(TokenizerImport *import, const TemplateItem *single, int32_t nsingle,
+	const TemplateItem *pair, int32_t npair)
 {
-	TemplateItem *copy = mem_alloc(import->mem, (size_t)npair * sizeof *copy);
-	memcpy(copy, items, (size_t)npair * sizeof *copy);
+	TemplateItem *copy = mem_alloc(import->mem, (size_t)(nsingle + npair) * sizeof *copy);
+	memcpy(copy, single, (size_t)nsingle * sizeof *copy);
+	memcpy(copy + nsingle, pair, (size_t)npair * sizeof *copy);
 	import->desc->single = copy;
-	import->desc->pair = copy;
-	import->desc->nsingle = 3;
+	import->desc->pair = copy + nsingle;
+	import->desc->nsingle = nsingle;
 	import->desc->npair = npair;
 }
 
@@ -136,14 +138,29 @@ void import_bert_template(TokenizerImport *import, int32_t cls, int32_t sep)
 {
 	const TemplateItem items[] = {{PIECE_TOKEN, cls, 0}, {PIECE_A, 0, 0}, {PIECE_TOKEN, sep, 0},
 		{PIECE_B, 0, 1}, {PIECE_TOKEN, sep, 1}};
-	set_template(import, items, 5);
+	set_template(import, items, 3, items, 5);
+}
+
+void import_funnel_template(TokenizerImport *import, int32_t cls, int32_t sep)
+{
+	const TemplateItem items[] = {{PIECE_TOKEN, cls, 2}, {PIECE_A, 0, 0}, {PIECE_TOKEN, sep, 0},
+		{PIECE_B, 0, 1}, {PIECE_TOKEN, sep, 1}};
+	set_template(import, items, 3, items, 5);
+}
+
+void import_xlnet_template(TokenizerImport *import, int32_t cls, int32_t sep)
+{
+	const TemplateItem single[] = {{PIECE_A, 0, 0}, {PIECE_TOKEN, sep, 0}, {PIECE_TOKEN, cls, 2}};
+	const TemplateItem pair[] = {{PIECE_A, 0, 0}, {PIECE_TOKEN, sep, 0}, {PIECE_B, 0, 1},
+		{PIECE_TOKEN, sep, 1}, {PIECE_TOKEN, cls, 2}};
+	set_template(import, single, 3, pair, 5);
 }
 
 void import_roberta_template(TokenizerImport *import, int32_t cls, int32_t sep)
 {
 	const TemplateItem items[] = {{PIECE_TOKEN, cls, 0}, {PIECE_A, 0, 0}, {PIECE_TOKEN, sep, 0},
 		{PIECE_TOKEN, sep, 0}, {PIECE_B, 0, 0}, {PIECE_TOKEN, sep, 0}};
-	set_template(import, items, 6);
+	set_template(import, items, 3, items, 6);
 }
 
 /* ---- the whole ------------------------------------------------------------------------------- */
@@ -204,6 +221,61 @@ static const TokenizerModel *older_form(const char *path)
 	return length > 5 && strcmp(name + length - 5, ".json") == 0 ? NULL : &wordpiece_tokenizer;
 }
 
+/* Reads tokenizer.json behind its model. */
+static bool read_rest(TokenizerImport *import, const json_t *root)
+{
+	const bool good = import_json_rest(import, root) && import_config_tokens(import, false)
+		&& (!import->transformers5 || !import_is_rebuilt(import) || import_rebuild_template(import));
+	order_added(import);
+	return good;
+}
+
+/* Reads the rest once more as transformers 5 does, and notes what differs. */
+static void note_differences(TokenizerImport *import, TokenizerImport five, json_t *root)
+{
+	Diag silent;
+	diag_init(&silent, import->path);
+	five.diag = &silent;
+	five.transformers5 = true;
+	five.added_ids = json_object();
+	json_t *made = import_is_rebuilt(&five) ? import_rebuild(&five, root) : json_incref(root);
+	if (made && read_rest(&five, made))
+		import_note_differences(import, five.desc,
+			!import_same_settings(json_object_get(root, "model"), json_object_get(made, "model")));
+	json_decref(made);
+	json_decref(five.added_ids);
+	diag_free(&silent);
+}
+
+static bool read_json(TokenizerImport *import)
+{
+	json_t *root = json_read(import->path, TOKENIZER_BYTES_MAX, 0, import->diag);
+	if (root && import->transformers5 && import_is_rebuilt(import)) {
+		json_t *made = import_rebuild(import, root);
+		json_decref(root);
+		root = made;
+	}
+	bool good = root && import_json_model(import, root);
+	TokenizerDesc desc = *import->desc;
+	TokenizerImport five = *import;
+	five.desc = &desc;
+	good = good && read_rest(import, root);
+	if (good && !import->transformers5)
+		note_differences(import, five, root);
+	good = good && import_truncation(import, root);
+	json_decref(root);
+	return good;
+}
+
+static bool read_older(TokenizerImport *import, const TokenizerModel *model)
+{
+	import->desc->model = model;
+	const bool good = import_class_reads(import, model) && model->read_files(import)
+		&& import_truncation(import, NULL);
+	order_added(import);
+	return good;
+}
+
 static bool import_all(TokenizerImport *import)
 {
 	TokenizerDesc *desc = import->desc;
@@ -211,21 +283,9 @@ static bool import_all(TokenizerImport *import)
 	double limit = 0;
 	if (!import_class(import)
 		|| !json_member_bool(
-			import->config, "split_special_tokens", &desc->splits_special, import->config_path, import->diag))
+			import->config, "split_special_tokens", &desc->splits_special, import->config_path, import->diag)
+		|| !(older ? read_older(import, older) : read_json(import)))
 		return false;
-	if (!older) {
-		json_t *root = json_read(import->path, TOKENIZER_BYTES_MAX, 0, import->diag);
-		bool fine = root && import_tokenizer_json(import, root) && import_config_tokens(import, false)
-			&& import_note_rebuilt(import) && import_truncation(import, root);
-		json_decref(root);
-		if (!fine)
-			return false;
-	} else {
-		desc->model = older;
-		if (!import_class_reads(import, older) || !older->read_files(import)
-			|| !import_truncation(import, NULL))
-			return false;
-	}
 	if (import->unk_token)
 		desc->unk_id = import_token_id(import, import->unk_token);
 	if (import->unk_token && desc->unk_id < 0)
@@ -234,7 +294,6 @@ static bool import_all(TokenizerImport *import)
 	if (!json_member_real(import->config, "model_max_length", &limit, import->config_path, import->diag))
 		return false;
 	desc->max_length = limit >= 1 && limit < 1e6 ? (int32_t)limit : 0;
-	order_added(import);
 	return import_segments(import);
 }
 
@@ -251,11 +310,12 @@ const char *tokenizer_file(const char *directory, MemArena *mem)
 	return NULL;
 }
 
-TokenizerDesc *tokenizer_import(
-	const char *directory, const char *file, const char *const *search, MemArena *mem, Diag *diag)
+TokenizerDesc *tokenizer_import(const char *directory, const char *file, const char *const *search,
+	bool transformers5, MemArena *mem, Diag *diag)
 {
 	TokenizerImport import = {.mem = mem,
 		.diag = diag,
+		.transformers5 = transformers5,
 		.desc = mem_alloc(mem, sizeof(TokenizerDesc)),
 		.vocab = json_object(),
 		.added_ids = json_object()};

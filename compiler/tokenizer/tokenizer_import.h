@@ -14,12 +14,15 @@ enum {
 
 /* tokenizer_class.c: what we know of a class, a row of classes.def. */
 typedef enum ClassKind {
+	/* WordPiece */
 	CLASS_BERT,
 	CLASS_CONVBERT,
 	CLASS_MPNET,
 	CLASS_FUNNEL,
+	/* BPE */
 	CLASS_ROBERTA,
 	CLASS_DEBERTA,
+	/* Unigram */
 	CLASS_DEBERTA_V2,
 	CLASS_ALBERT,
 	CLASS_XLNET,
@@ -43,6 +46,7 @@ typedef struct TokenizerImport {
 	const char *path;        /* of tokenizer.json or vocab.txt, for messages */
 	const char *config_path; /* of tokenizer_config.json */
 	TokenizerDesc *desc;
+	bool transformers5;          /* reads as release 5, not 4 */
 	const char *class_name;      /* as given; NULL: not given */
 	const TokenizerClass *class; /* NULL: none that we know */
 	bool overrides;              /* the class has the settings of BertNormalizer */
@@ -99,8 +103,16 @@ bool import_bert_normalizer(TokenizerImport *, bool clean_text, const BertSettin
 /* The object in a file beside the main file; an empty object if the file is missing. NULL and a message if it
  * is malformed. */
 json_t *import_beside(TokenizerImport *, const char *name, const char **path);
-/* rebuilt.c: notes where transformers 5 would build another tokenizer than tokenizer.json gives. */
-bool import_note_rebuilt(TokenizerImport *);
+/* rebuilt.c: whether transformers 5 builds most of tokenizer.json anew for this class. */
+bool import_is_rebuilt(const TokenizerImport *);
+/* A copy of tokenizer.json with what it builds. NULL and a message on error. */
+json_t *import_rebuild(TokenizerImport *, json_t *root);
+/* Whether two objects give a model the same settings, besides vocabulary and merges. */
+bool import_same_settings(const json_t *model, const json_t *other);
+/* Sets the templates of the class, behind import_config_tokens. */
+bool import_rebuild_template(TokenizerImport *);
+/* tokenizer_equal.c: notes what transformers 5 reads differently: `five`, and settings of the model. */
+void import_note_differences(TokenizerImport *, const TokenizerDesc *five, bool settings);
 /* spm.c: reads a SentencePiece .model file. */
 bool spm_import(TokenizerImport *);
 /* Sets desc->cut_left from tokenizer.json (root, which may be NULL) and tokenizer_config.json. */
@@ -115,6 +127,14 @@ bool import_config_flag(TokenizerImport *, const char *key, bool fallback, bool 
 void import_bert_template(TokenizerImport *, int32_t cls_id, int32_t sep_id);
 /* Sets the templates <s> A </s> and <s> A </s></s> B </s>, all of type 0. */
 void import_roberta_template(TokenizerImport *, int32_t cls_id, int32_t sep_id);
+/* Sets the templates A <sep> <cls> and A <sep> B <sep> <cls>, <cls> with type 2. */
+void import_xlnet_template(TokenizerImport *, int32_t cls_id, int32_t sep_id);
+/* Sets Bert's templates with type 2 of [CLS]. */
+void import_funnel_template(TokenizerImport *, int32_t cls_id, int32_t sep_id);
+/* Refuses trim_offsets where it is not supported. */
+bool import_check_trim(TokenizerImport *);
+/* The token of a role ("mask_token"), of the files or of the class; NULL: none, or an error. */
+const char *import_role(TokenizerImport *, const char *role);
 /* Fills import->vocab from the vocab of a tokenizer's model. */
 bool import_model_vocab(TokenizerImport *, const json_t *model);
 /* normalizers.c: reads the normalizer of tokenizer.json. The functions below append to the normaliser; false
@@ -133,8 +153,9 @@ bool import_pre_tokenizer(TokenizerImport *, const json_t *pre_tokenizer);
  * malformed. */
 const Charsmap *import_charsmap(TokenizerImport *, const char *base64);
 const Charsmap *import_charsmap_bytes(TokenizerImport *, const uint8_t *bytes, size_t count);
-/* tokenizer_json.c: reads tokenizer.json. */
-bool import_tokenizer_json(TokenizerImport *, const json_t *root);
+/* tokenizer_json.c: reads the model of tokenizer.json, then the rest. */
+bool import_json_model(TokenizerImport *, const json_t *root);
+bool import_json_rest(TokenizerImport *, const json_t *root);
 
 /* The rows of tokenizers.def and splitters.def. */
 #define TOKENIZER(name, text) extern const TokenizerModel name##_tokenizer;

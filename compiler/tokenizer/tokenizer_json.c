@@ -70,8 +70,10 @@ static const char *model_names(TokenizerImport *import)
 	return names;
 }
 
-static bool read_model(TokenizerImport *import, const json_t *root)
+bool import_json_model(TokenizerImport *import, const json_t *root)
 {
+	if (!json_is_object(root))
+		return IMPORT_ERROR(import, EXIT_INPUT, "is %s, expected an object", json_kind(root));
 	bool wrong = false;
 	const char *type;
 	const json_t *object = part(import, root, "model", "", &type, &wrong);
@@ -293,7 +295,7 @@ static bool is_cut(utf8proc_int32_t c)
 		|| category == UTF8PROC_CATEGORY_ZP || (c >= '\t' && c <= '\r') || c == 0x85 || c == 0x120;
 }
 
-/* True if trim_offsets changes nothing, because no token begins or ends with what it cuts. */
+/* True if trim_offsets changes added tokens only, because no other begins or ends with what it cuts. */
 static bool has_nothing_to_trim(const TokenizerDesc *desc)
 {
 	for (int32_t id = 0; id < desc->nvocab; id++) {
@@ -310,6 +312,15 @@ static bool has_nothing_to_trim(const TokenizerDesc *desc)
 			return false;
 	}
 	return true;
+}
+
+bool import_check_trim(TokenizerImport *import)
+{
+	const TokenizerDesc *desc = import->desc;
+	return !desc->trim_offsets || desc->split == &byte_level_splitter
+		|| (desc->split == &bert_splitter && has_nothing_to_trim(desc))
+		|| IMPORT_ERROR(import, EXIT_UNSUPPORTED,
+			"post_processor has trim_offsets, which is supported only with the pre_tokenizer ByteLevel");
 }
 
 /* Reads one post-processor, or the items of a Sequence. */
@@ -332,20 +343,12 @@ static bool read_post_processor(TokenizerImport *import, const json_t *root)
 		desc->nsingle = 1;
 		desc->npair = 2;
 	}
-	if (good && desc->split == &bert_splitter && has_nothing_to_trim(desc))
-		desc->trim_offsets = false;
-	if (good && desc->trim_offsets && desc->split != &byte_level_splitter)
-		return IMPORT_ERROR(import, EXIT_UNSUPPORTED,
-			"post_processor has trim_offsets, which is supported only with the pre_tokenizer ByteLevel");
-	return good;
+	return good && import_check_trim(import);
 }
 
-bool import_tokenizer_json(TokenizerImport *import, const json_t *root)
+bool import_json_rest(TokenizerImport *import, const json_t *root)
 {
-	if (!json_is_object(root))
-		return IMPORT_ERROR(import, EXIT_INPUT, "is %s, expected an object", json_kind(root));
-	return read_model(import, root) && read_added(import, root)
-		&& import_normalizer(import, json_object_get(root, "normalizer"))
+	return read_added(import, root) && import_normalizer(import, json_object_get(root, "normalizer"))
 		&& import_pre_tokenizer(import, json_object_get(root, "pre_tokenizer"))
 		&& read_post_processor(import, root);
 }

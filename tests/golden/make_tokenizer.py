@@ -61,6 +61,8 @@ def write_xlnet(directory, size, seed=0):
         pieces += [q for q in (p, "▁" + p) if q not in pieces][: size - len(pieces)]
     scores = [0.0] * 9 + [-r.uniform(2, 12) for _ in pieces[9:]]
     XLNetTokenizer(vocab=list(zip(pieces, scores))).save_pretrained(directory)
+    path = pathlib.Path(directory, "tokenizer_config.json")  # no segments, in all releases of transformers
+    write_json(path, json.loads(path.read_text()) | {"model_input_names": ["input_ids", "attention_mask"]})
 
 
 def train_byte_level(size, lines=None):

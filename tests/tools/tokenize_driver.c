@@ -1,7 +1,7 @@
 /* tokenize_driver.c: tokenizes with the compiler's import and tables and the programs' code, in one process,
  * for tests that compare with the `tokenizers` library.
  *
- *   tokenize_driver DIRECTORY FILE               answers requests: a line of standard input each
+ *   tokenize_driver DIRECTORY FILE [--compat=transformers5]   answers requests: a line of standard input each
  *   tokenize_driver DIRECTORY FILE --bench TEXT  prints bytes per second over the lines of a text file
  *
  * A request is `MAX_TOKENS TEXT` or `MAX_TOKENS TEXT PAIR`. The texts are in hexadecimal after an x, so that
@@ -121,8 +121,9 @@ static int bench(const RtTokenizer *t, const char *path, Diag *diag)
 
 int main(int argc, char **argv)
 {
-	if (argc != 3 && (argc != 5 || strcmp(argv[3], "--bench") != 0)) {
-		fprintf(stderr, "usage: tokenize_driver DIRECTORY FILE [--bench TEXT]\n");
+	const bool compat = argc == 4 && strcmp(argv[3], "--compat=transformers5") == 0;
+	if (argc != 3 && !compat && (argc != 5 || strcmp(argv[3], "--bench") != 0)) {
+		fprintf(stderr, "usage: tokenize_driver DIRECTORY FILE [--compat=transformers5 | --bench TEXT]\n");
 		return EXIT_USAGE;
 	}
 	Diag diag;
@@ -131,7 +132,7 @@ int main(int argc, char **argv)
 	Blob blob = {0};
 	TokenizerLayout layout;
 	double begin = seconds();
-	const TokenizerDesc *desc = tokenizer_import(argv[1], argv[2], NULL, mem, &diag);
+	const TokenizerDesc *desc = tokenizer_import(argv[1], argv[2], NULL, compat, mem, &diag);
 	double imported = seconds();
 	bool fine = desc && tokenizer_layout(desc, &blob, &layout, &diag);
 	double built = seconds();
@@ -145,7 +146,7 @@ int main(int argc, char **argv)
 				"import %.3f s, tables %.3f s, %zu bytes\n", imported - begin, built - imported, blob.bytes);
 			bench(&t, argv[4], &diag);
 		}
-		while (argc == 3 && getline(&line, &capacity, stdin) > 0)
+		while (argc < 5 && getline(&line, &capacity, stdin) > 0)
 			answer(&t, line, &room);
 		free(line);
 		room_free(&room);

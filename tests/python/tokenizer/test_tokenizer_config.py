@@ -185,7 +185,8 @@ def write(path, change, config, special=None, added=None):
 def compare(where, what):
     tok = AutoTokenizer.from_pretrained(where[0])
     requests = [(limit, *text) for text in TEXTS for limit in (T.PLENTY, LIMIT)]
-    for (limit, *text), got in zip(requests, T.ask(*where, requests)):
+    answers = [*T.ask(*where, requests), *T.ask(*where, requests, "--compat=transformers5")]
+    for (limit, *text), got in zip(requests * 2, answers):
         given = tok(*text, truncation=True, max_length=limit)
         types = given.get("token_type_ids", [0] * len(given["input_ids"]))
         if tok.__class__.__name__ == "TokenizersBackend":

@@ -4,6 +4,7 @@ Compares the note with what transformers builds, and ids with the file."""
 
 import json
 import pathlib
+import re
 import subprocess
 import tempfile
 
@@ -20,7 +21,7 @@ except ImportError:
 
 check = T.Check()
 MODEL = U.albert_model()
-NOTE = "transformers 5 builds"
+NOTE = re.compile("transformers 5 makes other [a-z ,]*(normalizer|pre_tokenizer)")
 CASES = [  # class, model_type, normaliser, WhitespaceSplit, settings
     ("AlbertTokenizer", "albert", "albert", False, {}),
     ("AlbertTokenizer", "albert", "albert5", True, {}),
@@ -69,7 +70,8 @@ for name, model_type, kind, drop, settings in CASES:
         command = [T.driver_path(), *where]
         done = subprocess.run(command, input=b"9 x61\n", capture_output=True, text=False)
         differs = parts(rebuilt) != parts(Tokenizer.from_file(f"{directory}/tokenizer.json"))
-        check.same({"noted": NOTE in done.stderr.decode()}, {"noted": differs}, (name, kind, drop, settings))
+        noted = bool(NOTE.search(done.stderr.decode()))
+        check.same({"noted": noted}, {"noted": differs}, (name, kind, drop, settings))
         answers = T.ask(*where, [(T.PLENTY, text) for text in TEXTS])
         file = Tokenizer.from_file(f"{directory}/tokenizer.json")
         for text, got in zip(TEXTS, answers):

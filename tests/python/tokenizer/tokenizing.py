@@ -41,14 +41,14 @@ def driver_path():
     return os.path.join(BUILD, "tokenize_driver")
 
 
-def ask_rows(directory, file, requests):
+def ask_rows(directory, file, requests, *options):
     """requests: (max_tokens, text or bytes, pair or None). The driver's output: int32 [rows, 5]."""
     lines = []
     for limit, *texts in requests:
         words = ["x" + (t if isinstance(t, bytes) else t.encode()).hex() for t in texts if t is not None]
         lines.append(" ".join([str(limit)] + words))
     done = subprocess.run(
-        [driver_path(), str(directory), file],
+        [driver_path(), str(directory), file, *options],
         input="\n".join(lines).encode() + b"\n",
         stdout=subprocess.PIPE,
         check=True,
@@ -60,9 +60,9 @@ HEAD = ("status", "tokens", "total", "text_tokens", "pair_tokens", "text_next", 
 COLUMNS = ("ids", "types", "starts", "ends", "words")
 
 
-def ask(directory, file, requests):
+def ask(directory, file, requests, *options):
     """The answers as dictionaries of numbers and lists, in the order of the requests."""
-    rows = ask_rows(directory, file, requests)
+    rows = ask_rows(directory, file, requests, *options)
     answers, at = [], 0
     while at < len(rows):
         head = dict(zip(HEAD, rows[at : at + 2].ravel().tolist()))
