@@ -147,7 +147,8 @@ typedef bool BodyFn(Body *);
 BodyFn body_rows, body_unary, body_linear, body_attention, body_position_ids, body_pool;
 BodyFn body_by_distance, body_dot_by_distance, body_received, body_thin, body_gather, body_spread;
 BodyFn body_exit;
-BodyFn body_matmul, body_transpose, body_reshape, body_slice, body_concat, body_shift;
+BodyFn body_matmul, body_transpose, body_reshape, body_slice, body_concat, body_shift, body_convolve,
+	body_fourier;
 BodyFn body_binary;
 void body_param(Body *, const char *name, const Value *);
 /* The attribute for the instructions that a kernel uses: "RT_TARGET_AVX2 " or "". */

@@ -131,6 +131,8 @@ static BodyFn *const body_of[OP_COUNT] = {
 	[OP_SLICE] = body_slice,
 	[OP_CONCAT] = body_concat,
 	[OP_SHIFT] = body_shift,
+	[OP_CONVOLVE] = body_convolve,
+	[OP_FOURIER] = body_fourier,
 	[OP_EXIT] = body_exit,
 };
 

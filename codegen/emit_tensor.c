@@ -1,6 +1,6 @@
 /* emit_tensor.c: wrappers of ops that move or combine whole tensors of one text: matmul, transpose, reshape,
- * slice, concat, shift, and element-wise ops on two tensors. Fused models use few of them; graphs written by
- * hand and -O0 use all of them. */
+ * slice, concat, shift, convolve, fourier, and element-wise ops on two tensors. Fused models use few of them;
+ * graphs written by hand and -O0 use all of them. */
 #include <stdlib.h>
 #include <string.h>
 #include "emit.h"
@@ -145,6 +145,33 @@ bool body_shift(Body *b)
 	b->name = mem_printf(b->e->mem, "shift_%s%lld_%lld", start < 0 ? "back" : "", llabs(start), width);
 	fprintf(b->code, "\t\t%s(%s, %s, %s, %lld, %lld);\n", b->kernel->function, body_pointer(b, 0),
 		body_pointer(b, 1), body_dim(b, b->node->args[0]->type.dim[0]), width, start);
+	return true;
+}
+
+bool body_convolve(Body *b)
+{
+	const Node *node = b->node;
+	const long long width = (long long)value_unit(node->results[0]),
+					heads = node->attr.has & A_heads ? (long long)node->attr.heads : 0;
+	const Type *weights = &node->args[1]->type;
+	const long long taps = heads ? weights->dim[1].plus / heads : weights->dim[0].plus;
+	body_param(b, "x", node->args[0]);
+	body_param(b, "weights", node->args[1]);
+	b->name = mem_printf(b->e->mem, "convolve_%lld_%lld_%lld", width, taps, heads);
+	fprintf(b->code, "\t\t%s(%s, %s, %s, %s, %lld, %lld, %lld);\n", b->kernel->function, body_pointer(b, 0),
+		body_pointer(b, 1), body_pointer(b, 2), body_dim(b, node->args[0]->type.dim[0]), width, taps, heads);
+	b->per_token = 2.0 * (double)(taps * width);
+	return true;
+}
+
+bool body_fourier(Body *b)
+{
+	const long long width = (long long)value_unit(b->node->results[0]);
+	body_param(b, "x", b->node->args[0]);
+	b->name = mem_printf(b->e->mem, "fourier_%lld", width);
+	fprintf(b->code, "\t\t%s(%s, %s, %s, %lld);\n", b->kernel->function, body_pointer(b, 0),
+		body_pointer(b, 1), body_dim(b, b->node->args[0]->type.dim[0]), width);
+	b->per_pair = 2.0 * (double)width;
 	return true;
 }
 

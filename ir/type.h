@@ -58,7 +58,7 @@ typedef struct Tensor {
 	/* its rows are the columns of the tensor `source`, whose further axes count as one */
 	bool turned;
 	/* groups > 0: zero outside of that many blocks of its diagonal. The tensor `source` has the blocks one
-	 * below the other, and a last axis of 1 */
+	 * below the other, and a last axis of 1; turned: each block transposed, and a first axis of blocks */
 	int32_t groups;
 	/* Rule for its elements, as .bir spells it: "splat(0.5)", "iota", "rand(7)". NULL: no rule. */
 	const char *form;

@@ -7,10 +7,10 @@
 
 bool table_is_angles(const Graph *graph, const Value *v)
 {
-	for (const Node *rotary = graph->first; rotary; rotary = rotary->next) {
-		if (rotary->op != OP_ROTARY || !value_is(rotary->args[1], OP_EMBED))
-			continue;
-		if (rotary->args[1]->node->args[0] == v)
+	for (const Node *node = graph->first; node; node = node->next) {
+		const bool turns = node->op == OP_ROTARY && value_is(node->args[1], OP_EMBED),
+				   transforms = node->op == OP_FOURIER && value_is(node->args[0], OP_LINEAR);
+		if ((turns && node->args[1]->node->args[0] == v) || (transforms && node->args[0]->node->args[1] == v))
 			return true;
 	}
 	return false;

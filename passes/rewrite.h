@@ -16,7 +16,8 @@ void rewrite_erase(Graph *, Node *);
  */
 bool fold_table_rows(Graph *, PassRun *);
 
-/* True when embed picks rows of v for rotary: angles, which are no weights and must stay precise. */
+/* True when embed picks rows of v for rotary, or a linear multiplies with v for fourier: cosines and sines,
+ * which are no weights and must stay precise. */
 bool table_is_angles(const Graph *, const Value *v);
 /* Erases every node that no output needs; returns their number. */
 int32_t graph_sweep(Graph *);

@@ -39,11 +39,7 @@ typedef struct RtHead {
 typedef struct RtOptionInfo {
 	const char *name;
 	double value;
-} RtOptionInfo; /* value: the default */
-/* A text before each text (prompts.c). */
-typedef struct RtPrompt {
-	const char *name, *text;
-} RtPrompt;
+} RtOptionInfo;                         /* value: the default */
 typedef struct RtTokenizer RtTokenizer; /* tokenizer.h */
 
 /* How many rows a thin kept. */
@@ -128,11 +124,9 @@ typedef struct RtModel {
 	const RtHead *heads;
 	int32_t nheads;
 	const RtOptionInfo *options;
-	int32_t noptions;                 /* options of the model itself */
-	int32_t exits;                    /* 1: texts may end early */
-	const RtTokenizer *tokenizer;     /* NULL: ids only */
-	const RtPrompt *prompts, *prompt; /* prompt: the default; NULL: none */
-	int32_t nprompts;
+	int32_t noptions;             /* options of the model itself */
+	int32_t exits;                /* 1: texts may end early */
+	const RtTokenizer *tokenizer; /* NULL: ids only */
 	const RtVariant *variants;
 	int32_t nvariants; /* oldest CPU first; the last that this CPU supports runs */
 	const void *weights;

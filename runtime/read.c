@@ -256,12 +256,8 @@ RT_FN void program_read_text(RtProgram *p, RtItem *item)
 		rt_complain(p, item, "error", "%s", wrong);
 		return;
 	}
-	const RtItem plain = *item;
-	item->text = prompt_text(p, item->text, &item->text_bytes);
 	if (!(program_chooses(p->model) ? program_read_choices(p, item) : program_read_windows(p, item)))
 		program_drop(p, item);
-	item->text = plain.text;
-	item->text_bytes = plain.text_bytes;
 }
 
 RT_FN void program_read(RtProgram *p, RtItem *item)

@@ -109,7 +109,7 @@ static bool add_grouped(Writer *w, const Tensor *tensor, const char *source)
 {
 	const int64_t rows = tensor->type.dim[0].plus, columns = tensor->type.dim[1].plus,
 				  groups = tensor->groups;
-	const int64_t width = columns / groups, bytes = width * dtype_bytes[tensor->type.dtype];
+	const int64_t width = columns / groups, bytes = dtype_bytes[tensor->type.dtype];
 	bool outside = rows % groups != 0 || columns % groups != 0;
 	for (int64_t row = 0; row < rows && !outside; row++)
 		for (int64_t k = 0; k < columns && !outside; k++)
@@ -117,11 +117,18 @@ static bool add_grouped(Writer *w, const Tensor *tensor, const char *source)
 	if (outside)
 		return REFUSE(w, "%s no longer has %jd equal groups, which transformers' %s expects", source,
 			(intmax_t)groups, w->desc->family->model_type);
+	const int64_t height = rows / groups;
+	const DType dtype = tensor->type.dtype;
 	Tensor *stored = tensor_new(w->loaded->module, source,
-		type_make(tensor->type.dtype, 3, dim_number(rows), dim_number(width), dim_number(1)));
+		tensor->turned ? type_make(dtype, 3, dim_number(groups), dim_number(width), dim_number(height))
+					   : type_make(dtype, 3, dim_number(rows), dim_number(width), dim_number(1)));
 	for (int64_t row = 0; row < rows; row++)
-		memcpy((uint8_t *)(uintptr_t)stored->data + row * bytes,
-			(const uint8_t *)tensor->data + (row * groups + row / (rows / groups)) * bytes, (size_t)bytes);
+		for (int64_t k = 0; k < width; k++) {
+			const int64_t group = row / height,
+						  at = tensor->turned ? (group * width + k) * height + row % height : row * width + k;
+			memcpy((uint8_t *)(uintptr_t)stored->data + at * bytes,
+				(const uint8_t *)tensor->data + (row * columns + group * width + k) * bytes, (size_t)bytes);
+		}
 	return add_tensor(w, stored, source);
 }
 

@@ -123,22 +123,22 @@ static int64_t part_width(const Writer *w, int32_t layer, ModelPart part, int32_
  * feed-forward networks. */
 static bool check_widths(const Writer *w, int64_t *width)
 {
-	const int64_t hidden = family_width(w->desc);
+	const int64_t attention = family_attention(w->desc);
 	*width = part_width(w, w->layer[0], PART_FFN_OUT, 1);
 	for (int32_t i = 0; i < w->nlayers; i++) {
 		const int64_t ffn = part_width(w, w->layer[i], PART_FFN_OUT, 1),
 					  query = part_width(w, w->layer[i], PART_ATTENTION_QUERY, 0);
-		if (!ffn || !query)
+		if (!ffn || (attention && !query))
 			return REFUSE(w,
 				"layer %d has no %s block left, but every layer of transformers' %s has one; leave "
 				"prune-blocks out, or write the checkpoint before that pass",
-				w->layer[i], query ? "feed-forward" : "attention", w->desc->family->model_type);
-		if (query != hidden)
+				w->layer[i], ffn ? "attention" : "feed-forward", w->desc->family->model_type);
+		if (query != attention)
 			return REFUSE(w,
 				"layer %d has %jd of %d attention heads left, which transformers' %s cannot express "
 				"(its heads have hidden_size / num_attention_heads channels); leave prune-heads out, or "
 				"write the checkpoint before that pass",
-				w->layer[i], (intmax_t)(query / (hidden / w->desc->heads)), w->desc->heads,
+				w->layer[i], (intmax_t)(query / (attention / w->desc->heads)), w->desc->heads,
 				w->desc->family->model_type);
 		if (ffn != *width)
 			return REFUSE(w,

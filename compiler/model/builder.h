@@ -70,7 +70,11 @@ Value *build_unary(Builder *, Op, Value *, const char *origin);
 Value *build_binary(Builder *, Op, Value *, Value *, const char *origin);
 /* An f32 scalar constant. Equal numbers share a node. */
 Value *build_scalar(Builder *, double);
-/* headed.c: the tensor NAME [heads,size], or [rows,heads,size], with the two axes of heads as one: [H],
+/* headed.c: the tensor NAME of this shape with its last axes as one, so that `axes` are left: 2,
+ * [rows,columns], or 1. turned: transposed, [columns,rows]. keys: of config.json, for messages. */
+Value *build_folded(Builder *, const char *name, const int64_t *shape, int32_t rank, int32_t axes,
+	bool turned, const char *keys, const char *origin);
+/* The tensor NAME [heads,size], or [rows,heads,size], with the two axes of heads as one: [H],
  * [rows,H]. turned: transposed, [H,rows]. */
 Value *build_headed(Builder *, const char *name, int64_t rows, bool turned, const char *origin);
 /* x[..,K] times STEM.weight [rows,K] plus STEM.bias [rows]; rows 0: any number. */
@@ -85,6 +89,9 @@ Value *build_linear_rows(Builder *, Bias, Value *x, const char *stem, int64_t ro
 	int32_t parts, const char *origin);
 /* grouped.c: the linear STEM of as many groups as the size says. */
 Value *build_linear_grouped(
+	Builder *, Value *x, const char *stem, int64_t rows, Size groups, const char *origin);
+/* The same with the weight as blocks [groups,inputs,outputs]. */
+Value *build_linear_blocks(
 	Builder *, Value *x, const char *stem, int64_t rows, Size groups, const char *origin);
 /* The keys or values of heads that share them: each head of the STEM's `kv_heads` is repeated. */
 Value *build_linear_shared(Builder *, Bias, Value *x, const char *stem, Size, const char *origin);

@@ -29,6 +29,14 @@ int32_t family_columns(const ModelDesc *desc) { return desc->embedding ? desc->e
 
 int32_t family_width(const ModelDesc *desc) { return desc->bottleneck ? desc->bottleneck : desc->hidden; }
 
+int32_t family_attention(const ModelDesc *desc)
+{
+	const Attends attends = desc->family->attends;
+	if (attends == ATTENDS_NONE)
+		return 0;
+	return attends == ATTENDS_HALF ? desc->hidden / desc->heads / 2 * desc->heads : family_width(desc);
+}
+
 int32_t family_depth(const ModelDesc *desc) { return desc->layers * (desc->inner ? desc->inner : 1); }
 
 /* transformers: int(i / (num_hidden_layers / num_hidden_groups)), a division of reals. */

@@ -43,6 +43,10 @@ typedef struct FamilyPair {
 	bool relabelled;       /* config.json may give other labels */
 } FamilyPair;
 
+/* Of the columns of a layer attention makes all, half (beside a convolution) or none: then the family has no
+ * attention. */
+typedef enum Attends { ATTENDS_ALL, ATTENDS_HALF, ATTENDS_NONE } Attends;
+
 typedef struct Family {
 	const char *model_type; /* in config.json, and `family` in model.xml */
 	FamilySize size[SIZE_COUNT];
@@ -78,6 +82,7 @@ typedef struct Family {
 	HeadSpec tabled;    /* another form of fill-mask, whose decoder is the word table; build NULL: none */
 	bool typeless;      /* there may be no table of types: a model of 0 types */
 	bool segments;      /* the graph has the input %types even if the table of types has one row */
+	Attends attends;    /* how many columns attention has */
 	bool skips_padding; /* positions start at padding + 1; padding tokens have none */
 	Value *(*encoder)(Builder *); /* the last hidden state f32[S,H]; NULL on error */
 	HeadSpec head[TASK_COUNT];    /* rank uses the row of classify; embed needs none */
@@ -92,6 +97,8 @@ bool family_has_segments(const ModelDesc *);
 int32_t family_columns(const ModelDesc *);
 /* The width of the layers' blocks: the hidden size, or the bottleneck. */
 int32_t family_width(const ModelDesc *);
+/* The number of columns that attention makes; 0: there is no attention. */
+int32_t family_attention(const ModelDesc *);
 /* The number of layers that the encoder runs. */
 int32_t family_depth(const ModelDesc *);
 /* In families with SIZE_GROUPS: the group that runs as number i of `layers`. */

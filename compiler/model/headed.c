@@ -1,6 +1,7 @@
 /* headed.c: tensors with the heads on an axis of their own, as einsum reads them in XLNet: [rows,heads,size]
  * and [heads,size]. Ops read the two axes of heads as one. A projection to heads counts its rows as inputs,
- * so that a linear needs it transposed. In DeBERTa the rows of query, key and value alternate head by head.
+ * so that a linear needs it transposed. Convolutions have axes of size 1. In DeBERTa the rows of query, key
+ * and value alternate head by head.
  * --emit=checkpoint writes the stored form back. */
 #include <string.h>
 #include "family.h"
@@ -13,22 +14,20 @@ static bool has_shape(const Type *type, const int64_t *want, int32_t rank)
 	return same;
 }
 
-static const Tensor *headed_tensor(Builder *b, const char *name, int64_t rows, const char *origin)
+/* The tensor NAME, which has this shape. keys: of config.json, for the message. */
+static const Tensor *shaped_tensor(
+	Builder *b, const char *name, const int64_t *shape, int32_t rank, const char *keys, const char *origin)
 {
-	const ModelDesc *desc = b->desc;
-	const int64_t shape[] = {rows, desc->heads, desc->hidden / desc->heads}, *want = rows ? shape : shape + 1;
-	const int32_t rank = rows ? 3 : 2;
 	const Tensor *tensor = builder_floats(b, name, NULL, origin);
 	char found[128], expected[128];
-	if (!tensor || has_shape(&tensor->type, want, rank))
+	if (!tensor || has_shape(&tensor->type, shape, rank))
 		return tensor;
 	Type type = {.dtype = tensor->type.dtype, .rank = rank};
 	for (int32_t i = 0; i < rank; i++)
-		type.dim[i] = dim_number(want[i]);
-	builder_fail(b, EXIT_INPUT, "%s: %s is %s, expected %s; do %s and %s match this checkpoint? (in %s)",
-		origin, tensor->name, type_print(&tensor->type, found), type_print(&type, expected),
-		size_name(desc, SIZE_HIDDEN), size_name(desc, SIZE_HEADS),
-		tensor->file ? tensor->file : desc->weights);
+		type.dim[i] = dim_number(shape[i]);
+	builder_fail(b, EXIT_INPUT, "%s: %s is %s, expected %s; do %s match this checkpoint? (in %s)", origin,
+		tensor->name, type_print(&tensor->type, found), type_print(&type, expected), keys,
+		tensor->file ? tensor->file : b->desc->weights);
 	return NULL;
 }
 
@@ -42,18 +41,22 @@ static void transpose(const Tensor *from, Tensor *to)
 				(const uint8_t *)from->data + (k * rows + i) * bytes, (size_t)bytes);
 }
 
-Value *build_headed(Builder *b, const char *name, int64_t rows, bool turned, const char *origin)
+Value *build_folded(Builder *b, const char *name, const int64_t *shape, int32_t rank, int32_t axes,
+	bool turned, const char *keys, const char *origin)
 {
-	const Tensor *from = headed_tensor(b, name, rows, origin);
+	const Tensor *from = shaped_tensor(b, name, shape, rank, keys, origin);
 	if (!from)
 		return NULL;
 	from = builder_narrowed(b, from);
-	const Dim joined = dim_number(b->desc->hidden);
-	Type type = rows ? type_make(from->type.dtype, 2, dim_number(rows), joined)
-					 : type_make(from->type.dtype, 1, joined);
+	int64_t columns = 1;
+	for (int32_t i = axes - 1; i < rank; i++)
+		columns *= shape[i];
+	const Dim joined = dim_number(columns), rows = dim_number(shape[0]);
+	Type type = axes == 2 ? type_make(from->type.dtype, 2, rows, joined)
+						  : type_make(from->type.dtype, 1, joined);
 	Tensor *to;
 	if (turned) {
-		type = type_make(from->type.dtype, 2, joined, dim_number(rows));
+		type = type_make(from->type.dtype, 2, joined, rows);
 		to = tensor_new(b->module, builder_text(b, "%s.turned", from->name), type);
 		transpose(from, to);
 	} else {
@@ -66,6 +69,16 @@ Value *build_headed(Builder *b, const char *name, int64_t rows, bool turned, con
 	to->source = from->source ? from->source : from->name;
 	to->turned = turned;
 	return graph_const(b->graph, NULL, to, origin);
+}
+
+Value *build_headed(Builder *b, const char *name, int64_t rows, bool turned, const char *origin)
+{
+	const ModelDesc *desc = b->desc;
+	const int64_t shape[] = {rows, desc->heads, desc->hidden / desc->heads};
+	const char *keys = builder_text(
+		b, "%s and %s", size_name(desc, SIZE_HIDDEN), size_name(desc, SIZE_HEADS));
+	return rows ? build_folded(b, name, shape, 3, 2, turned, keys, origin)
+				: build_folded(b, name, shape + 1, 2, 1, turned, keys, origin);
 }
 
 Value *build_linear_dealt(

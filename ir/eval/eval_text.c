@@ -273,3 +273,35 @@ bool eval_SHIFT(const Node *node, const EvalArray *const *args, EvalArray *resul
 	}
 	return true;
 }
+
+bool eval_CONVOLVE(const Node *node, const EvalArray *const *args, EvalArray *results, Diag *diag)
+{
+	(void)diag;
+	const int64_t rows = args[0]->dim[0], width = args[0]->dim[1],
+				  heads = node->attr.has & A_heads ? node->attr.heads : 0,
+				  taps = heads ? args[1]->dim[1] / heads : args[1]->dim[0];
+	for (int64_t i = 0; i < rows; i++)
+		for (int64_t k = 0; k < taps; k++) {
+			const int64_t from = i + k - taps / 2;
+			for (int64_t c = 0; c < width && from >= 0 && from < rows; c++) {
+				const int64_t at = heads ? (i * heads + c / (width / heads)) * taps + k : k * width + c;
+				results[0].v[i * width + c] += eval_at(args[1], at) * eval_at(args[0], from * width + c);
+			}
+		}
+	return true;
+}
+
+bool eval_FOURIER(const Node *node, const EvalArray *const *args, EvalArray *results, Diag *diag)
+{
+	(void)node, (void)diag;
+	static const double turn = 6.28318530717958647693;
+	const int64_t rows = args[0]->dim[0], width = results[0].dim[1];
+	for (int64_t i = 0; i < rows; i++)
+		for (int64_t t = 0; t < rows; t++) {
+			const double angle = turn * (double)(i * t % rows) / (double)rows;
+			for (int64_t c = 0; c < width; c++)
+				results[0].v[i * width + c] += cos(angle) * eval_at(args[0], 2 * t * width + c)
+					- sin(angle) * eval_at(args[0], (2 * t + 1) * width + c);
+		}
+	return true;
+}

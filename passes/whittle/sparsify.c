@@ -42,13 +42,15 @@ static bool tensor_is_finite(const Tensor *tensor)
 
 /* The weight of a linear to sparsify. NULL when it stays; a note gives the reason if the user may have
  * expected it to change. */
-static Value *sparse_weight(const Node *node, PassRun *run)
+static Value *sparse_weight(const Graph *graph, const Node *node, PassRun *run)
 {
 	if (node->op != OP_LINEAR || (node->attr.has & A_panel) || node->place.layer < 0)
 		return NULL;
 	const Tensor *weight = value_tensor(node->args[1]);
 	if (!weight || weight->type.rank != 2 || !dtype_is_float(weight->type.dtype))
 		pass_note(run, node, "stays: its weight is not a constant matrix of floats");
+	else if (table_is_angles(graph, node->args[1]))
+		pass_note(run, node, "stays: its weights are the cosines and sines of a Fourier transform");
 	else if (origin_matches(pass_option(run, "exclude"), node->origin))
 		pass_note(run, node, "stays: excluded");
 	else if (!type_is_rows(&node->args[0]->type) || node->args[0]->type.rank != 2)
@@ -86,7 +88,7 @@ static Matrices find_matrices(Graph *graph, PassRun *run)
 		room += node->op == OP_LINEAR;
 	Matrices all = {mem_alloc(mem, (size_t)room * sizeof *all.at), 0};
 	for (Node *node = graph->first; node; node = node->next) {
-		Value *weight = sparse_weight(node, run);
+		Value *weight = sparse_weight(graph, node, run);
 		if (!weight)
 			continue;
 		int32_t i = 0;

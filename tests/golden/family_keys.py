@@ -279,3 +279,42 @@ def xlnet_blocks(layer):
 def xlnet_settle(config):
     """The size of a head."""
     config.d_head = config.d_model // config.n_head
+
+
+def convbert_keys(r, keys):
+    """Tables narrower or wider than the layers, few or all heads, grouped feed-forward networks."""
+    ratio, groups = r.choice([1, 2, 2, 3, 20]), r.choice([1, 2, 3])
+    hidden = 2 * max(keys["num_attention_heads"] // ratio, 1) * r.choice([3, 5, 8, 11, 16, 32])
+    return {
+        "hidden_size": hidden * (groups if hidden % groups else 1),
+        "embedding_size": r.choice([33, 45, hidden]),
+        "head_ratio": ratio,
+        "conv_kernel_size": r.choice([1, 3, 5, 9, 15]),
+        "num_groups": groups,
+        "intermediate_size": groups * r.choice([1, 7, 16, 33]),
+    }
+
+
+def convbert_settle(config):
+    """Fewer heads and groups, where they do not fit."""
+    c = config
+    if c.hidden_size % (2 * max(c.num_attention_heads // c.head_ratio, 1)):
+        c.head_ratio = c.num_attention_heads
+    c.num_groups = math.gcd(c.num_groups, math.gcd(c.hidden_size, c.intermediate_size))
+
+
+class Blocks:
+    """The weight of a product from the right by groups, with the inputs of all groups as columns."""
+
+    def __init__(self, weight):
+        self.weight = weight
+
+    def __setitem__(self, at, value):
+        group, own = divmod(at[1], self.weight.shape[1])
+        self.weight[group, own] = value
+
+
+def convbert_blocks(layer):
+    """The weight of the last linear of the feed-forward network. Passes find no heads."""
+    weight = layer.output.dense.weight.data
+    return [None, Blocks(weight) if weight.dim() == 3 else weight]

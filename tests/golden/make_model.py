@@ -33,6 +33,8 @@ class Family:
     )  # BertConfig's key -> this family's; None: it has none
     keys: object = lambda r, keys: {}  # what is drawn otherwise than for BERT
     segments: object = lambda config: True  # whether token_type_ids reach the model
+    headless: bool = False  # passes find no attention of the usual form
+    masks: bool = True  # the model takes an attention_mask
     has_positions: bool = True  # a table with a row for each position
     limit: int = 0  # tokens of a text, where the config has no limit
     starts_behind_padding: bool = False  # the first position is the padding id + 1
@@ -83,6 +85,8 @@ class Family:
             "input_ids": torch.tensor([ids]),
             "attention_mask": torch.ones(1, len(ids), dtype=torch.long),
         }
+        if not self.masks:
+            del given["attention_mask"]
         if types:
             given["token_type_ids"] = torch.tensor([types])
         return given
@@ -237,6 +241,26 @@ FAMILIES = {
         blocks=squeezebert_blocks,
         idle=lambda name, c: not c.tie_word_embeddings and name == "cls.predictions.bias",
     ),
+    "convbert": Family(
+        "ConvBert",
+        classifies_pooled=False,
+        keys=convbert_keys,
+        settle=convbert_settle,
+        headless=True,
+        blocks=convbert_blocks,
+        # softmax over one tap is 1
+        idle=lambda name, c: c.conv_kernel_size == 1 and ("key_conv" in name or "conv_kernel" in name),
+    ),
+    "fnet": Family(
+        "FNet",
+        more={"nsp": "FNetForNextSentencePrediction"},
+        masks=False,
+        headless=True,
+        blocks=lambda layer: [None, layer.output.dense.weight.data],
+        pair=("next-sentence", "seq_relationship_logits", ("is_next", "not_next")),
+        names={"num_attention_heads": None},
+        idle=lambda name, c: not c.tie_word_embeddings and name == "cls.predictions.bias",
+    ),
     "nomic_bert": Family(
         "NomicBert",
         without=("qa",),
@@ -285,7 +309,7 @@ FAMILIES = {
 
 # Those that the tests go through unless others are named.
 TESTED = ["bert", "distilbert", "roberta", "electra", "albert", "modernbert", "mpnet"]
-TESTED += ["mobilebert", "xlnet", "deberta", "deberta-v2"]
+TESTED += ["mobilebert", "xlnet", "deberta", "deberta-v2", "convbert", "fnet"]
 # Those that are made of parts of others: test_golden.py builds a model of each; all tests with FULL.
 RENAMED = ["xlm-roberta", "camembert", "ernie", "megatron-bert", "nomic_bert"]
 RENAMED += ["jina_embeddings_v3", "eurobert", "roformer", "rembert", "squeezebert"]
@@ -318,6 +342,10 @@ def random_config(family, kind, seed):
 
 def fan_in(name, p):
     """How many numbers a number of the result is a sum of. XLNet's parameters have an axis of heads."""
+    if "key_conv_attn_layer" in name:
+        return p[0].numel()
+    if p.dim() == 3 and name.endswith("dense.weight"):
+        return p.shape[1]
     if p.dim() == 3:
         return p.shape[0] if not name.endswith(".o") else p.shape[1] * p.shape[2]
     return p.shape[1]

@@ -428,6 +428,8 @@ static const struct {
 	{"rmsnorm", check_rmsnorm},
 	{"rotary", check_rotary},
 	{"tensor", check_tensor},
+	{"convolve", check_convolve},
+	{"fourier", check_fourier},
 	{"quantize", check_quantize},
 	{"quantize_static", check_quantize_static},
 	{"linear_i8", check_linear_i8},

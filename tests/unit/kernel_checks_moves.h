@@ -253,6 +253,54 @@ static void check_tensor(void)
 
 /* The entropy of a softmax: log n if all logits are equal, 0 if one is much larger. Other cases are compared
  * with the definition. */
+/* Fewer rows than taps, and more; one weight for a column of all rows, or for a head of one row. */
+static void check_convolve(void)
+{
+	enum { ROWS = 9, H = 12, TAPS = 5 };
+	float x[ROWS * H], y[ROWS * H], w[ROWS * H * TAPS];
+	for (int i = 0; i < ROWS * H; i++)
+		x[i] = uniform();
+	for (int i = 0; i < ROWS * H * TAPS; i++)
+		w[i] = uniform();
+	for (int n = 0; n < 4 * ROWS * TAPS; n++) {
+		static const int heads_of[] = {0, 1, 3, 12};
+		const int heads = heads_of[n % 4], rows = n / 4 % ROWS + 1, taps = n / 4 / ROWS + 1;
+		convolve_f32__scalar(y, x, w, rows, H, taps, heads);
+		for (int at = 0; at < rows * H; at++) {
+			const int i = at / H, c = at % H;
+			double sum = 0;
+			for (int k = 0; k < taps; k++) {
+				const int from = i + k - taps / 2,
+						  weight = heads ? (i * heads + c / (H / heads)) * taps + k : k * H + c;
+				if (from >= 0 && from < rows)
+					sum += (double)x[from * H + c] * (double)w[weight];
+			}
+			check_near("convolve_f32__scalar", "element", at, y[at], sum, taps, 1e-6);
+		}
+	}
+}
+
+static void check_fourier(void)
+{
+	enum { MOST = 67, H = 3 };
+	static const double turn = 6.28318530717958647693;
+	float x[MOST * 2 * H], y[MOST * H];
+	for (int i = 0; i < MOST * 2 * H; i++)
+		x[i] = uniform();
+	for (int rows = 1; rows <= MOST; rows += rows < 9 ? 1 : 29) {
+		fourier_f32__scalar(y, x, rows, H);
+		for (int at = 0; at < rows * H; at++) {
+			double sum = 0;
+			for (int t = 0; t < rows; t++) {
+				const double angle = turn * (double)(at / H * t % rows) / (double)rows;
+				sum += cos(angle) * (double)x[t * 2 * H + at % H]
+					- sin(angle) * (double)x[(t * 2 + 1) * H + at % H];
+			}
+			check_near("fourier_f32__scalar", "element", at, y[at], sum, rows, 1e-6);
+		}
+	}
+}
+
 static void check_exit(void)
 {
 	float x[64];

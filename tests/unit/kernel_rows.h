@@ -36,6 +36,8 @@
 #include "runtime/kernels/rmsnorm__scalar.c"
 #include "runtime/kernels/rotary__scalar.c"
 #include "runtime/kernels/tensor__scalar.c"
+#include "runtime/kernels/convolve__scalar.c"
+#include "runtime/kernels/fourier__scalar.c"
 #include "runtime/kernels/exit__scalar.c"
 #include "runtime/kernels/quantize__scalar.c"
 #include "runtime/kernels/quantize__avx2.c"

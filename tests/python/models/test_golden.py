@@ -65,7 +65,7 @@ def check(family, kind, seed, *options, **overrides):
             check_labels(got, w, name)
     print(
         f"{name:26} hidden {config.hidden_size:4} "
-        f"heads {config.num_attention_heads:2} {len(cases):2} lengths "
+        f"heads {getattr(config, 'num_attention_heads', 0):2} {len(cases):2} lengths "
         f"worst {worst:.3f} of the tolerance",
         flush=True,
     )

@@ -132,6 +132,18 @@ static void test_moves(void)
 	CHECK(1, "%a = const splat(1) : f32[2,2]\n %y = shift %a {start=2} : f32[2,2]", 0, 0, 0, 0);
 	CHECK_NOTHING(ROWS2 "%y = shift %x {start=-1} : f32[S,3]");
 	CHECK(2, ROWS2 "%y = shift %x {start=-1} : f32[S,3]", 0, 0, 0, 0, 0, 1);
+	CHECK(1,
+		"%a = const [1, 2, 3, 4] : f32[2,2]\n %b = const [1, 10, 100, 1, 10, 100] : f16[3,2]\n"
+		" %y = convolve %a, %b : f32[2,2]",
+		130, 402, 301, 24);
+	CHECK(1,
+		"%a = const [1, 2, 3, 4] : f32[2,2]\n %b = const [1, 0, 0, 1, 0, 1, 1, 0] : f32[2,4]\n"
+		" %y = convolve %a, %b {heads=2} : f32[2,2]", /* T = 2: the row before, then the own */
+		0, 2, 3, 2);
+	CHECK_NOTHING(ROWS2 "%w = const splat(1) : f32[1,3]\n %y = convolve %x, %w : f32[S,3]");
+	CHECK(1, "%a = const [1, 5, 2, 6, 4, 9, 8, 7] : f32[4,2]\n %y = fourier %a : f32[4,1]", 15, -2, -5, -4);
+	CHECK(1, "%a = const [3, 5] : f32[1,2]\n %y = fourier %a : f32[1,1]", 3);
+	CHECK_NOTHING(ROWS2 "%z = concat %x, %x {axis=1} : f32[S,6]\n %y = fourier %z : f32[S,3]");
 	CHECK_NOTHING(ROWS2 "%y = concat %x, %x {axis=1} : f32[S,6]");
 }
 
@@ -245,7 +257,7 @@ int main(void)
 		{"ids out of range", test_bad_ids},
 		{"linear", test_linear},
 		{"matmul", test_matmul},
-		{"transpose, reshape, slice, concat, shift", test_moves},
+		{"transpose, reshape, slice, concat, shift, convolve, fourier", test_moves},
 		{"add, sub, mul, div", test_binary},
 		{"functions of one number", test_unary},
 		{"cast", test_cast},

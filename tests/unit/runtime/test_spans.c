@@ -9,7 +9,6 @@
 #include "runtime/labels.c"
 #include "runtime/tasks.c"
 #include "runtime/rerank.c"
-#include "runtime/prompts.c"
 #include "runtime/options.c"
 #include "runtime/read.c"
 #include "runtime/program.c"
