@@ -94,6 +94,13 @@ static bool read_delimiter(TokenizerImport *import, const json_t *value, Cut *cu
 	return regex_literal(import, "pre_tokenizer CharDelimiterSplit", text, cut);
 }
 
+static bool read_scripts(TokenizerImport *import, const json_t *value, Cut *cut)
+{
+	(void)value;
+	scripts_cut(import, cut);
+	return true;
+}
+
 static const struct {
 	const char *type;
 	bool (*read)(TokenizerImport *, const json_t *, Cut *);
@@ -102,6 +109,7 @@ static const struct {
 	{"Digits", read_digits},
 	{"Punctuation", read_punctuation},
 	{"Split", read_split},
+	{"UnicodeScripts", read_scripts},
 	{"Whitespace", read_whitespace},
 	{"WhitespaceSplit", read_whitespace_split},
 };

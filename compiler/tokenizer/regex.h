@@ -10,6 +10,8 @@ bool regex_compile(TokenizerImport *, const char *what, const char *regex, Cut *
 bool regex_literal(TokenizerImport *, const char *what, const char *text, Cut *);
 /* The same for one character with a property. */
 bool regex_property(TokenizerImport *, const char *what, bool (*has)(int32_t code), Cut *);
+/* scripts.c: keeps the pieces of UnicodeScripts. */
+void scripts_cut(TokenizerImport *, Cut *);
 /* Rust's \w+|[^\w\s]+ */
 bool regex_words(TokenizerImport *, Cut *);
 #endif

@@ -138,22 +138,21 @@ static bool set_normalizer(const SpmFile *spm, ClassKind kind)
 
 static bool set_splitter(TokenizerImport *import, ClassKind kind)
 {
-	int32_t *number = import->desc->split_number;
 	bool punctuation = false, prefix = true;
 	if (!read_flag(import, "add_prefix_space", &prefix)
 		|| (kind == CLASS_DEBERTA_V2 && !read_flag(import, "split_by_punct", &punctuation)))
 		return false;
-	if (punctuation || !prefix)
+	if (!prefix)
 		return diag_error_in(import->diag, EXIT_UNSUPPORTED, import->config_path, 0,
-			"%s is not supported for a tokenizer with a .model file; write tokenizer.json once with "
-			"transformers: "
-			"AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)",
-			punctuation ? "split_by_punct true" : "add_prefix_space false");
-	import->desc->split = &metaspace_splitter;
-	number[METASPACE_CODE] = 0x2581;
-	number[METASPACE_SCHEME] = METASPACE_ALWAYS;
-	number[METASPACE_SPLIT] = true;
-	return true;
+			"add_prefix_space false is not supported for a tokenizer with a .model file; write "
+			"tokenizer.json "
+			"once with transformers: AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)");
+	json_t *list = punctuation ? json_pack("[{s:s}]", "type", "Punctuation") : json_array();
+	json_array_append_new(list, json_pack("{s:s, s:s}", "type", "Metaspace", "prepend_scheme", "always"));
+	json_t *pre_tokenizer = json_pack("{s:s, s:o}", "type", "Sequence", "pretokenizers", list);
+	const bool good = import_pre_tokenizer(import, pre_tokenizer);
+	json_decref(pre_tokenizer);
+	return good;
 }
 
 /* ---- the template ---------------------------------------------------------------------------- */

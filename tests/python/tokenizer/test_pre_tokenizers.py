@@ -1,8 +1,8 @@
 """Pre-tokenizers against the `tokenizers` library: Split with the regular expressions of published
 tokenizers and with texts, Digits, Punctuation, Whitespace, WhitespaceSplit, CharDelimiterSplit,
-Sequences of them before ByteLevel and Metaspace, and none. The model WordLevel shows each word with its
-place. All code points, random strings, real texts. Expressions that are not supported are refused by
-name. FULL=1 tests more."""
+UnicodeScripts, Sequences of them before ByteLevel and Metaspace, and none. The model WordLevel shows each
+word with its place. All code points, random strings, real texts. Expressions that are not supported are
+refused by name. FULL=1 tests more."""
 
 import json
 import os
@@ -44,9 +44,12 @@ CASES += [
     P.Whitespace(),
     P.WhitespaceSplit(),
     P.CharDelimiterSplit("a"),
+    P.UnicodeScripts(),
     None,
 ]
 CASES += [
+    P.Sequence([P.UnicodeScripts(), P.Whitespace()]),
+    P.Sequence([P.Punctuation(), P.UnicodeScripts(), P.Metaspace(prepend_scheme="first")]),
     P.Sequence([P.Whitespace(), P.Digits(True)]),
     P.Sequence([P.Digits(True), P.Split(Regex(GPT2), "isolated"), P.Punctuation()]),
     P.Sequence([P.Punctuation(), P.Metaspace(prepend_scheme="always")]),
@@ -108,12 +111,12 @@ def anything():
     return "".join("a" if 0xD800 <= c <= 0xDFFF else chr(c) for c in points)
 
 
-def code_points(step):
+def code_points(step, between="a"):
     points = [chr(c) for c in range(0x110000) if not 0xD800 <= c <= 0xDFFF]
     points = [
         c for c in points if T.FULL or ord(c) < 0x3400 or 0xA000 <= ord(c) < 0x1FC00 or ord(c) % 61 == 0
     ][::step]
-    return ["a".join(points[i : i + 64]) for i in range(0, len(points), 64)]
+    return [between.join(points[i : i + 64]) for i in range(0, len(points), 64)]
 
 
 def lines():
@@ -159,6 +162,7 @@ for number, pre in enumerate(CASES):
     texts = [mixed() for _ in range(ROUNDS)] + [anything() for _ in range(ROUNDS)] + real[number % 3 :: 3]
     texts += code_points(1 if T.FULL or number == 5 else 60)
     compare(words(pre), texts, (number, pre))
+compare(words(P.UnicodeScripts()), code_points(1) + code_points(1, "") + code_points(1, " "), "scripts")
 
 vocab, merges = make_tokenizer.train_byte_level(900, real or None)
 for regex in (LLAMA, QWEN):

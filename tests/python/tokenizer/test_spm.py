@@ -45,6 +45,7 @@ CASES = [  # class, model_type, file, settings
     ("CamembertTokenizer", "camembert", "sentencepiece.bpe.model", {}),
     ("DebertaV2Tokenizer", "deberta-v2", "spm.model", {}),
     ("DebertaV2Tokenizer", "deberta-v2", "spm.model", {"do_lower_case": True}),
+    ("DebertaV2Tokenizer", "deberta-v2", "spm.model", {"split_by_punct": True}),
 ]
 ROLES = {
     "AlbertTokenizer": ["<unk>", "[SEP]", "<pad>", "[CLS]", "[MASK]"],
