@@ -55,8 +55,9 @@ typedef struct EmitOptions {
 	bool pack_small;                /* --pack=small: weights of linears are entropy coded */
 	bool is_static;
 	const char *sysroot, *cc, *save_temps;
-	const char *about_json; /* object text: model hash, passes, sizes, verify figures */
-	bool no_cache;          /* compile everything, keep nothing */
+	const char *labels, *pattern; /* of zero-shot classification (runtime/zero_shot.c); NULL: none */
+	const char *about_json;       /* object text: model hash, passes, sizes, verify figures */
+	bool no_cache;                /* compile everything, keep nothing */
 	bool quiet;
 } EmitOptions;
 /* Whether the name is a valid prefix of C functions. And: derives one from a file name, "out/my-model" ->

@@ -149,6 +149,13 @@ static void print_model(const Emitter *e, FILE *c)
 	fprintf(c, e->module->nheads ? "\t.heads = %s_heads, .nheads = %d,\n" : "\t.heads = NULL, .nheads = 0,\n",
 		o->name, (int)e->module->nheads);
 	fprintf(c, o->tokenizer ? "\t.tokenizer = &%s_tokenizer,\n" : "\t.tokenizer = NULL,\n", o->name);
+	if (o->labels) {
+		fputs("\t.labels = ", c);
+		c_string(c, o->labels);
+		fputs(", .pattern = ", c);
+		c_string(c, o->pattern ? o->pattern : "This example is {}.");
+		fputs(",\n", c);
+	}
 	fprintf(c, "\t.variants = %s_variants, .nvariants = %d,\n", o->name, (int)e->nvariants);
 	if (e->weights.npacked)
 		fprintf(c, "\t.unpack = %s_unpack, .unpacked = &%s_unpack_state,\n", o->name, o->name);

@@ -125,6 +125,7 @@ typedef struct RtModel {
 	int32_t nheads;
 	const RtOptionInfo *options;
 	int32_t noptions;             /* options of the model itself */
+	const char *labels, *pattern; /* zero-shot classification: --labels and --template; NULL: not given */
 	int32_t exits;                /* 1: texts may end early */
 	const RtTokenizer *tokenizer; /* NULL: ids only */
 	const RtVariant *variants;

@@ -30,6 +30,9 @@ enum {
 	RT_OPT_OVERFLOW,
 	RT_OPT_ALLOW_NO_ANSWER,
 	RT_OPT_QUERY,
+	RT_OPT_LABELS,
+	RT_OPT_TEMPLATE,
+	RT_OPT_MULTI_LABEL,
 	RT_OPT_TOP,
 	RT_OPT_THREADS,
 	RT_OPT_BATCH,
@@ -70,6 +73,12 @@ static const struct ProgramOption {
 	{"query", "TEXT", RT_OPT_QUERY, "ranking: every text is a document; print its score for this query"},
 	{"top", "K", RT_OPT_TOP,
 		"with --query: print only the K best documents, sorted: INDEX (from 0) SCORE DOCUMENT"},
+	{"labels", "A,B,...", RT_OPT_LABELS,
+		"zero-shot classification with a model for natural language inference: choose among these labels"},
+	{"template", "TEXT", RT_OPT_TEMPLATE,
+		"with --labels: the hypothesis for a label, which replaces {} (\"This example is {}.\")"},
+	{"multi-label", NULL, RT_OPT_MULTI_LABEL,
+		"with --labels: score each label by itself; print those of at least --threshold"},
 	{"strict", NULL, RT_OPT_STRICT, "refuse invalid UTF-8 (default: it becomes U+FFFD)"},
 	{"on-overflow", "RULE", RT_OPT_OVERFLOW,
 		"for a text that is too long for the model: error, truncate (default, with a note), or window (see "
@@ -259,6 +268,9 @@ RT_FN int program_option(RtProgram *p, int code, const char *argument)
 	case RT_OPT_BENCH: o->bench = 1; break;
 	case RT_OPT_PROFILE: o->profile = 1; break;
 	case RT_OPT_SEQ: o->seq = argument; break;
+	case RT_OPT_LABELS: o->labels = argument; break;
+	case RT_OPT_TEMPLATE: o->pattern = argument; break;
+	case RT_OPT_MULTI_LABEL: o->multi_label = 1; break;
 	case RT_OPT_QUERY: o->query = argument; break;
 	case RT_OPT_ALLOW_NO_ANSWER: o->allow_no_answer = 1; break;
 	case RT_OPT_SCHEME:
@@ -440,7 +452,8 @@ RT_FN int program_check(RtProgram *p)
 			p->mask |= 1u << rt_layers_output(m);
 	}
 	p->mask |= p->averaged;
-	return rerank_check(p);
+	const int status = zero_shot_check(p);
+	return status ? status : rerank_check(p);
 }
 
 /* Reads the options. -1: continue; else the exit code, which is 0 after --help, --version or --about. */

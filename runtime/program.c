@@ -165,6 +165,8 @@ RT_FN int program_group(RtProgram *p)
 			rt_print_numbers(p, item, (int32_t)__builtin_ctz(p->mask));
 		else if (p->options.logits || p->model->nheads == 0)
 			rt_print_numbers(p, item, (int32_t)__builtin_ctz(p->mask));
+		else if (p->zero_shot)
+			zero_shot_print(p, item);
 		else if (p->options.query)
 			rerank_print(p, item);
 		else
@@ -245,6 +247,7 @@ RT_API int rt_main(const RtModel *m, int argc, char **argv)
 	if ((fflush(stdout) != 0 || ferror(stdout)) && status == 0)
 		status = RT_EXIT_RUN;
 	rt_free(p.context);
+	zero_shot_free(&p);
 	void *const owned[] = {
 		p.bytes, p.items, p.pieces, p.ids, p.types, p.start, p.end, p.word, p.offsets, p.scratch};
 	for (size_t i = 0; i < sizeof owned / sizeof *owned; i++)

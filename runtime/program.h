@@ -71,12 +71,12 @@ RT_FN int32_t rt_threads_parse(const char *text);
 /* ---- options.c, program.c, labels.c, tasks.c, report.c --------------------------------------- */
 typedef struct RtOptions {
 	int prefault, huge_pages, json, ids, tokenize, logits, hidden, raw, tokens, strict, about, bench, profile,
-		allow_no_answer;
+		allow_no_answer, multi_label;
 	int overflow, threads, batch, repeat, scheme; /* scheme: 1 + RT_SCHEME_..; 0: that of the labels */
 	double threshold, own[RT_OPTIONS_MAX];
-	uint32_t has_own; /* bits of the model's options that were given */
-	const char *seq, *query;
-	int top; /* --top; 0: not given */
+	uint32_t has_own;                           /* bits of the model's options that were given */
+	const char *seq, *query, *labels, *pattern; /* pattern: --template */
+	int top;                                    /* --top; 0: not given */
 } RtOptions;
 
 /* A text of the input, and its state. */
@@ -122,7 +122,8 @@ typedef struct RtProgram {
 	uint32_t mask; /* requested outputs */
 	float *rows[RT_OUTPUTS_MAX];
 	size_t rows_floats[RT_OUTPUTS_MAX];
-	struct RtRanked *ranked; /* --top: the best documents, best first */
+	struct RtZeroShot *zero_shot; /* --labels */
+	struct RtRanked *ranked;      /* --top: the best documents, best first */
 	int32_t nranked, ranked_capacity;
 	void *scratch;
 	size_t scratch_bytes;
@@ -143,6 +144,11 @@ RT_FN void program_read(RtProgram *, RtItem *);
 RT_FN int rerank_check(const RtProgram *);            /* 0, or the exit code of what it has said */
 RT_FN void rerank_print(RtProgram *, const RtItem *); /* with --top: keeps it */
 RT_FN void rerank_end(RtProgram *);                   /* prints what --top kept */
+/* ---- zero_shot.c ----------------------------------------------------------------------------- */
+RT_FN int zero_shot_check(RtProgram *);          /* 0, or the exit code of what it has said */
+RT_FN int zero_shot_read(RtProgram *, RtItem *); /* the pieces of a text; false after an error */
+RT_FN void zero_shot_print(RtProgram *, const RtItem *);
+RT_FN void zero_shot_free(RtProgram *);
 /* ---- options.c: 0, or the exit code of what it has said on standard error -------------------- */
 RT_FN int program_usage(const RtProgram *, const char *format, ...) __attribute__((format(printf, 2, 3)));
 RT_FN int program_parse(RtProgram *, int argc, char **argv); /* -1: continue */

@@ -164,6 +164,8 @@ RT_FN const char *program_pairing(const RtProgram *p, RtItem *item, const char *
 		item->text_bytes = strlen(p->options.query);
 		return tab ? "the line has a tab; with --query it is one document" : NULL;
 	}
+	if (p->zero_shot)
+		return tab ? "the line has a tab; with --labels it is one text" : NULL;
 	if (tab && refuses && !needs)
 		return "the line has a tab, but this model takes one text";
 	if (!tab && chooses && item->text_bytes > 0)
@@ -256,7 +258,14 @@ RT_FN void program_read_text(RtProgram *p, RtItem *item)
 		rt_complain(p, item, "error", "%s", wrong);
 		return;
 	}
-	if (!(program_chooses(p->model) ? program_read_choices(p, item) : program_read_windows(p, item)))
+	int good;
+	if (p->zero_shot)
+		good = zero_shot_read(p, item);
+	else if (program_chooses(p->model))
+		good = program_read_choices(p, item);
+	else
+		good = program_read_windows(p, item);
+	if (!good)
 		program_drop(p, item);
 }
 

@@ -281,6 +281,8 @@ static bool emit_code(const BuildOptions *options, const Loaded *loaded, const T
 		.tokenizer = loaded->tokenizer,
 		.weights_inline = options->result.weights_inline,
 		.pack_small = options->result.pack_small,
+		.labels = options->result.labels,
+		.pattern = options->result.pattern,
 		.is_static = options->result.is_static != 0,
 		.sysroot = options->result.sysroot,
 		.cc = options->result.cc,
@@ -297,6 +299,36 @@ static bool emit_code(const BuildOptions *options, const Loaded *loaded, const T
 	free(about);
 	free(name);
 	return good;
+}
+
+/* --labels and --template, as runtime/zero_shot.c reads them. */
+static bool labels_check(const ResultOptions *result, Diag *diag)
+{
+	const char *gap = result->pattern ? strstr(result->pattern, "{}") : NULL;
+	if (result->pattern && !result->labels)
+		return diag_error(diag, EXIT_USAGE, 0, "--template needs --labels");
+	if (result->labels && (result->emit == EMIT_BIR || result->emit == EMIT_CHECKPOINT))
+		return diag_error(diag, EXIT_USAGE, 0, "--labels is for programs; a graph or checkpoint has none");
+	if (result->pattern && (!gap || strstr(gap + 2, "{}")))
+		return diag_error(
+			diag, EXIT_USAGE, 0, "--template=%s: expected one {}, where the label goes", result->pattern);
+	for (const char *at = result->labels, *comma; at; at = comma ? comma + 1 : NULL) {
+		comma = strchr(at, ',');
+		at += strspn(at, " ");
+		if (!*at || at == comma)
+			return diag_error(diag, EXIT_USAGE, 0, "--labels=%s: a label is empty", result->labels);
+	}
+	return true;
+}
+
+/* Zero-shot classification needs a classifier of pairs with several labels. */
+static bool labels_fit(const Loaded *loaded, Diag *diag)
+{
+	const Head *head = loaded->module->nheads > 0 ? &loaded->module->heads[0] : NULL;
+	return (head && head->task == TASK_CLASSIFY && head->problem == PROBLEM_SINGLE && head->nlabels > 1
+			   && loaded->tokenizer && loaded->tokenizer->npair > 0)
+		|| diag_error(diag, EXIT_UNSUPPORTED, 0,
+			"--labels is only for classifiers of pairs, such as models for natural language inference");
 }
 
 /* Reports invalid options before any work is done. */
@@ -322,6 +354,8 @@ bool build_check(const BuildOptions *options, Diag *diag)
 	if (options->result.pack_small && emits_graph(options))
 		return diag_error(diag, EXIT_USAGE, 0,
 			"--pack=small is for weights in programs and libraries, not for graphs and checkpoints");
+	if (!labels_check(&options->result, diag))
+		return false;
 	if (options->result.name && !c_is_identifier(options->result.name))
 		return diag_error(diag, EXIT_USAGE, 0,
 			"--name=%s: is not a valid prefix of C functions; expected a letter, then letters, digits and _, "
@@ -335,7 +369,8 @@ bool build_loaded(const BuildOptions *options, Loaded *loaded, Ledger *ledger, D
 	Target target;
 	if (!build_check(options, diag)
 		|| !target_find(options->result.target, options->result.cpu, &target, diag)
-		|| (options->run.tune && !options->hooks->tune_check(&target, diag)))
+		|| (options->run.tune && !options->hooks->tune_check(&target, diag))
+		|| (options->result.labels && !labels_fit(loaded, diag)))
 		return false;
 	char *pipeline = NULL;
 	Ledger own = {0}; /* --about has it even if the caller does not ask for it */

@@ -27,7 +27,8 @@ typedef struct ResultOptions {
 	const char *target, *cpu, *sysroot, *cc, *save_temps;
 	int is_static; /* -1: default (yes for exe) */
 	bool weights_inline, pack_small;
-	bool no_cache; /* compile all code anew, keep no objects */
+	const char *labels, *pattern; /* --labels, --template of zero-shot classification; NULL: none */
+	bool no_cache;                /* compile all code anew, keep no objects */
 } ResultOptions;
 
 /* Contents of the program's --about. */

@@ -310,6 +310,19 @@ RT_API int rt_tokenize(const RtTokenizer *t, const char *text, size_t bytes, con
 	return RT_OK;
 }
 
+RT_API int32_t rt_tokenize_one(const RtTokenizer *t, const char *text, size_t bytes, int32_t limit,
+	int32_t *ids, int32_t *total, int32_t *replaced)
+{
+	Writer count = {0};
+	tokenizer_text(t, text, (int32_t)bytes, &count);
+	const int32_t held = rt_min(count.count, limit);
+	Writer w = {text, ids, NULL, NULL, NULL, held, .skip = t->cut_left ? count.count - held : 0};
+	tokenizer_text(t, text, (int32_t)bytes, &w);
+	*total = count.count;
+	*replaced = tokenizer_ill_formed(text, (int32_t)bytes);
+	return held;
+}
+
 RT_API const char *rt_token_text(const RtTokenizer *t, int32_t id, size_t *bytes)
 {
 	if (id < 0 || id >= t->ids || t->text_at[id] == t->text_at[id + 1])

@@ -170,6 +170,10 @@ typedef struct RtEncoding {
 RT_API int rt_tokenize(const RtTokenizer *, const char *text, size_t bytes, const char *pair,
 	size_t pair_bytes, int32_t max_tokens, int32_t *ids, int32_t *types, int32_t *byte_start,
 	int32_t *byte_end, int32_t *word, RtEncoding *);
+/* Writes at most `limit` ids of a text without a template: the first ones or, with cut_left, the last.
+ * *total: tokens of the whole text. *replaced: as in RtEncoding. Returns how many were written. */
+RT_API int32_t rt_tokenize_one(const RtTokenizer *, const char *text, size_t bytes, int32_t limit,
+	int32_t *ids, int32_t *total, int32_t *replaced);
 /* The vocabulary's spelling of an id ("##ing"); bytes receives its length. NULL: no such id. */
 RT_API const char *rt_token_text(const RtTokenizer *, int32_t id, size_t *bytes);
 RT_API int32_t rt_token_mask_id(const RtTokenizer *); /* -1: the vocabulary has no mask */

@@ -82,6 +82,17 @@ static void tiny_put(
 	++*n;
 }
 
+RT_FN int32_t rt_tokenize_one(const RtTokenizer *tokenizer, const char *text, size_t bytes, int32_t limit,
+	int32_t *ids, int32_t *total, int32_t *replaced)
+{
+	static int32_t start[1024], end[1024], word[1024];
+	size_t next;
+	(void)tokenizer;
+	*replaced = 0;
+	*total = 0;
+	return tiny_words(text, bytes, limit, ids, start, end, word, total, &next, replaced);
+}
+
 RT_FN int rt_tokenize(const RtTokenizer *tokenizer, const char *text, size_t bytes, const char *pair,
 	size_t pair_bytes, int32_t max_tokens, int32_t *ids, int32_t *types, int32_t *byte_start,
 	int32_t *byte_end, int32_t *word, RtEncoding *e)

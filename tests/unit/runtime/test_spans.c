@@ -11,6 +11,7 @@
 #include "runtime/rerank.c"
 #include "runtime/options.c"
 #include "runtime/read.c"
+#include "runtime/zero_shot.c"
 #include "runtime/program.c"
 #include "runtime/report.c"
 #include "tests/unit/suite.h"
