@@ -166,7 +166,10 @@ bool tokenizer_write(const Loaded *loaded, const char *from, const char *to, Dia
 	};
 	const TokenizerDesc *desc = loaded->tokenizer;
 	const Rewriter r = {loaded, mem_new()};
-	bool good = desc->model->write_file || !file_is_absent(mem_printf(r.mem, "%s/tokenizer.json", from))
+	/* a .model file may hold a model that has files of its own elsewhere */
+	const bool older = desc->model->write_file
+		&& !file_is_absent(mem_printf(r.mem, "%s/%s", from, desc->model->files[0]));
+	bool good = older || !file_is_absent(mem_printf(r.mem, "%s/tokenizer.json", from))
 		|| diag_error(diag, EXIT_UNSUPPORTED, 0,
 			"%s cannot be written with new ids; write tokenizer.json once with transformers: "
 			"AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)",
@@ -177,10 +180,10 @@ bool tokenizer_write(const Loaded *loaded, const char *from, const char *to, Dia
 		if (!file_is_absent(source))
 			good = rewrite_json(&r, source, target, files[i].renumber, diag);
 	}
-	for (const char *const *older = desc->model->files; desc->model->write_file && *older && good; older++) {
-		const char *source = mem_printf(r.mem, "%s/%s", from, *older);
+	for (const char *const *file = desc->model->files; older && *file && good; file++) {
+		const char *source = mem_printf(r.mem, "%s/%s", from, *file);
 		if (!file_is_absent(source))
-			good = write_older(desc, *older, mem_printf(r.mem, "%s/%s", to, *older), diag);
+			good = write_older(desc, *file, mem_printf(r.mem, "%s/%s", to, *file), diag);
 	}
 	mem_free(r.mem);
 	return good;

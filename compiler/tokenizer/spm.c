@@ -74,13 +74,15 @@ static bool read_pieces(const SpmFile *spm, ClassKind kind)
 	TokenizerImport *import = spm->import;
 	const SpmPiece *pieces = spm->pieces.items;
 	Vocab v = {list_new(sizeof(const char *)), list_new(sizeof(double))};
-	if (spm->kind != SPM_UNIGRAM)
+	if (spm->kind != SPM_UNIGRAM && spm->kind != SPM_BPE)
 		return IMPORT_ERROR(import, EXIT_UNSUPPORTED,
-			"its model_type is %d, but only 1 (Unigram) is supported for this class", spm->kind);
+			"its model_type is %d, but only 1 (Unigram) and 2 (BPE) are supported", spm->kind);
 	fill_vocab(spm, kind, &v);
 	const bool moved = kind == CLASS_XLM_ROBERTA || kind == CLASS_CAMEMBERT;
-	bool good = unigram_set(
-		import, v.texts.items, v.scores.items, (int32_t)v.texts.count, moved ? 3 : spm->unk_id, false, false);
+	const int32_t unk_id = moved ? 3 : spm->unk_id, count = (int32_t)v.texts.count;
+	bool good = spm->kind == SPM_BPE
+		? spm_bpe(spm, v.texts.items, v.scores.items, v.texts.count)
+		: unigram_set(import, v.texts.items, v.scores.items, count, unk_id, false, false);
 	list_free(&v.texts);
 	list_free(&v.scores);
 	for (size_t i = 0; good && i < spm->pieces.count; i++) {

@@ -23,4 +23,7 @@ typedef struct SpmFile {
 /* Reads import->path. False and a message if it is malformed. Free it in any case. */
 bool spm_read(SpmFile *, TokenizerImport *);
 void spm_free(SpmFile *);
+/* spm_bpe.c: sets the model BPE, whose vocabulary the class has put in order. False and a message on error.
+ */
+bool spm_bpe(const SpmFile *, const char *const *texts, const double *scores, size_t count);
 #endif

@@ -15,7 +15,7 @@ import unigrams as U
 import sentencepiece as S
 
 try:
-    from transformers.convert_slow_tokenizer import SLOW_TO_FAST_CONVERTERS
+    from transformers.convert_slow_tokenizer import SLOW_TO_FAST_CONVERTERS, generate_merges
 except ImportError:
     T.skip("the Python package transformers is not installed")
 from tokenizers import AddedToken
@@ -85,7 +85,9 @@ def converted(name, model, settings):
     converter = object.__new__(SLOW_TO_FAST_CONVERTERS[name])
     converter.proto = types.SimpleNamespace(
         pieces=[types.SimpleNamespace(piece=t, score=s, type=k) for t, s, k in model.pieces],
-        trainer_spec=types.SimpleNamespace(model_type=1, unk_id=model.unk_id, unk_piece=model.unk_piece),
+        trainer_spec=types.SimpleNamespace(
+            model_type=model.kind, unk_id=model.unk_id, unk_piece=model.unk_piece
+        ),
         normalizer_spec=types.SimpleNamespace(precompiled_charsmap=model.charsmap),
     )
     ids = {t: i for i, (t, _) in enumerate(converter.vocab(converter.proto))}
@@ -93,6 +95,9 @@ def converted(name, model, settings):
     converter.original_tokenizer = types.SimpleNamespace(
         convert_tokens_to_ids=ids.__getitem__, vocab_file="", **(defaults | settings)
     )
+    raw = {t: i for i, (t, _, _) in enumerate(model.pieces)}
+    merges = types.SimpleNamespace(extract=lambda scores: (raw, generate_merges(raw, scores)))
+    converter.SpmExtractor = lambda file: merges
     tok = converter.converted()
     roles = ROLES.get(name, ROBERTA)
     tok.add_special_tokens([AddedToken(t, normalized=False) for t in roles[:4] if t in ids])
@@ -126,8 +131,13 @@ def refused(directory, data, code, word):
         print(f"exit {done.returncode}, expected {code} and {word!r}: {done.stderr.decode()}")
 
 
-for number, (name, model_type, file, settings) in enumerate(CASES):
+for number, (name, model_type, file, settings) in enumerate(
+    [*CASES, *(case[:3] + (None,) for case in CASES)]
+):
     model = model_for(name)
+    if settings is None:  # type BPE, with some pieces of equal scores
+        settings, model.kind, model.unk_piece = {}, S.BPE, model.pieces[model.unk_id][0]
+        model.pieces = [(t, round(s, 1), kind) for t, s, kind in model.pieces]
     tok = converted(name, model, settings)
     named = {"tokenizer_class": name} if number % 2 else {}
     with tempfile.TemporaryDirectory() as directory:
@@ -157,10 +167,10 @@ with tempfile.TemporaryDirectory() as directory:
         (good + S.field(3, S.field(2, b"\xff\xff\xff\x7f")), "precompiled_charsmap"),
     ):
         refused(directory, data, 3, word)
-    refused(directory, good + S.field(2, S.field(3, 2)), 4, "model_type")
+    refused(directory, good + S.field(2, S.field(3, 3)), 4, "model_type")
     refused(directory, S.field(1, S.field(1, b"a" * 2000)), 4, "2000 bytes")
     for _ in range(500 if T.FULL else 30):
-        data = bytearray(good)
+        data = bytearray(r.choice([good, good + S.field(2, S.field(3, S.BPE) + S.field(40, model.unk_id))]))
         for _ in range(r.randrange(1, 9)):
             data[r.randrange(3000 if r.random() < 0.8 else len(data))] = r.randrange(256)
         done = run(directory, bytes(data[: r.choice([len(data), r.randrange(len(data))])]))
