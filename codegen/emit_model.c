@@ -89,6 +89,49 @@ static void print_options(const Emitter *e, FILE *c)
 	fputs(m->noptions ? "};\n" : "", c);
 }
 
+/* The name of the prompt that a meta line has; NULL: it has none. */
+static const char *prompt_name(const Meta *meta)
+{
+	const size_t stem = strlen(META_PROMPT);
+	return strncmp(meta->key, META_PROMPT, stem) == 0 ? meta->key + stem : NULL;
+}
+
+/* The number of prompts, and the index of the default one; -1: none. */
+static int32_t count_prompts(const Module *m, int32_t *usual)
+{
+	int32_t count = 0;
+	const char *name = NULL;
+	for (int32_t i = 0; i < m->nmeta; i++)
+		if (strcmp(m->meta[i].key, META_DEFAULT_PROMPT) == 0)
+			name = m->meta[i].value;
+	*usual = -1;
+	for (int32_t i = 0; i < m->nmeta; i++) {
+		if (!prompt_name(&m->meta[i]))
+			continue;
+		if (name && strcmp(name, prompt_name(&m->meta[i])) == 0)
+			*usual = count;
+		count++;
+	}
+	return count;
+}
+
+static void print_prompts(const Emitter *e, FILE *c)
+{
+	const Module *m = e->module;
+	int32_t usual;
+	if (count_prompts(m, &usual) == 0)
+		return;
+	fprintf(c, "static const RtPrompt %s_prompts[] = {\n", e->options->name);
+	for (int32_t i = 0; i < m->nmeta; i++)
+		if (prompt_name(&m->meta[i])) {
+			row_open(c, prompt_name(&m->meta[i]));
+			fputs(", ", c);
+			c_string(c, m->meta[i].value);
+			fputs("},\n", c);
+		}
+	fputs("};\n", c);
+}
+
 static void print_steps(const Variant *v, FILE *c)
 {
 	fprintf(c, "static const RtStep %s_steps[] = {\n", v->function);
@@ -148,6 +191,12 @@ static void print_model(const Emitter *e, FILE *c)
 			(int)e->module->noptions, emit_has_exits(e->graph));
 	fprintf(c, e->module->nheads ? "\t.heads = %s_heads, .nheads = %d,\n" : "\t.heads = NULL, .nheads = 0,\n",
 		o->name, (int)e->module->nheads);
+	int32_t usual;
+	const int32_t prompts = count_prompts(e->module, &usual);
+	if (prompts)
+		fprintf(c, "\t.prompts = %s_prompts, .nprompts = %d,\n", o->name, (int)prompts);
+	if (usual >= 0)
+		fprintf(c, "\t.prompt = &%s_prompts[%d],\n", o->name, (int)usual);
 	fprintf(c, o->tokenizer ? "\t.tokenizer = &%s_tokenizer,\n" : "\t.tokenizer = NULL,\n", o->name);
 	if (o->labels) {
 		fputs("\t.labels = ", c);
@@ -167,6 +216,7 @@ bool emit_model(Emitter *e, FILE *c)
 	if (!print_outputs(e, c) || !print_heads(e, c))
 		return false;
 	print_options(e, c);
+	print_prompts(e, c);
 	for (int32_t i = 0; i < e->nvariants; i++)
 		print_steps(&e->variants[i], c);
 	print_variants(e, c);

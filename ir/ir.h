@@ -260,6 +260,9 @@ Module *module_new(const char *name);
 void module_free(Module *);
 bool module_add_file(Module *, TensorFile *); /* takes ownership */
 const Tensor *module_find_tensor(const Module *, const char *name);
+/* Keys of meta lines: the prompt NAME is the value of "prompt.NAME". */
+#define META_PROMPT "prompt."
+#define META_DEFAULT_PROMPT "default_prompt"
 void module_set_meta(Module *, const char *key, const char *value);
 Head *module_add_head(Module *, const char *name); /* the rest zeroed; valid until the next is added */
 /* Adds an option, or changes the default of the option with that name. */

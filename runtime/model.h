@@ -39,7 +39,11 @@ typedef struct RtHead {
 typedef struct RtOptionInfo {
 	const char *name;
 	double value;
-} RtOptionInfo;                         /* value: the default */
+} RtOptionInfo; /* value: the default */
+/* A text before each text (prompts.c). */
+typedef struct RtPrompt {
+	const char *name, *text;
+} RtPrompt;
 typedef struct RtTokenizer RtTokenizer; /* tokenizer.h */
 
 /* How many rows a thin kept. */
@@ -124,10 +128,12 @@ typedef struct RtModel {
 	const RtHead *heads;
 	int32_t nheads;
 	const RtOptionInfo *options;
-	int32_t noptions;             /* options of the model itself */
-	const char *labels, *pattern; /* zero-shot classification: --labels and --template; NULL: not given */
-	int32_t exits;                /* 1: texts may end early */
-	const RtTokenizer *tokenizer; /* NULL: ids only */
+	int32_t noptions;                 /* options of the model itself */
+	const char *labels, *pattern;     /* zero-shot classification: --labels and --template; NULL: not given */
+	int32_t exits;                    /* 1: texts may end early */
+	const RtTokenizer *tokenizer;     /* NULL: ids only */
+	const RtPrompt *prompts, *prompt; /* prompt: the default; NULL: none */
+	int32_t nprompts;
 	const RtVariant *variants;
 	int32_t nvariants; /* oldest CPU first; the last that this CPU supports runs */
 	const void *weights;

@@ -29,6 +29,7 @@ enum {
 	RT_OPT_STRICT,
 	RT_OPT_OVERFLOW,
 	RT_OPT_ALLOW_NO_ANSWER,
+	RT_OPT_PROMPT,
 	RT_OPT_QUERY,
 	RT_OPT_LABELS,
 	RT_OPT_TEMPLATE,
@@ -70,6 +71,8 @@ static const struct ProgramOption {
 		"them"},
 	{"allow-no-answer", NULL, RT_OPT_ALLOW_NO_ANSWER,
 		"question answering: print -1 -1 if the model finds no answer"},
+	{"prompt", "NAME", RT_OPT_PROMPT,
+		"put this prompt of the model before each text (listed below, if it has any); empty: none"},
 	{"query", "TEXT", RT_OPT_QUERY, "ranking: every text is a document; print its score for this query"},
 	{"top", "K", RT_OPT_TOP,
 		"with --query: print only the K best documents, sorted: INDEX (from 0) SCORE DOCUMENT"},
@@ -152,6 +155,7 @@ RT_FN void program_help(const RtModel *m)
 	for (int32_t i = 0; i < m->noptions; i++)
 		printf("%s  %s=%g\n", i ? "" : "\nOptions of the model with their defaults:\n", m->options[i].name,
 			m->options[i].value);
+	prompt_help(m);
 	printf("\n"
 		   "Windows: --on-overflow=window cuts a text of more than %d tokens into windows\n"
 		   "(of a pair, the second text). Logits are averaged over the windows. Embeddings\n"
@@ -271,6 +275,7 @@ RT_FN int program_option(RtProgram *p, int code, const char *argument)
 	case RT_OPT_LABELS: o->labels = argument; break;
 	case RT_OPT_TEMPLATE: o->pattern = argument; break;
 	case RT_OPT_MULTI_LABEL: o->multi_label = 1; break;
+	case RT_OPT_PROMPT: o->prompt = argument; break;
 	case RT_OPT_QUERY: o->query = argument; break;
 	case RT_OPT_ALLOW_NO_ANSWER: o->allow_no_answer = 1; break;
 	case RT_OPT_SCHEME:
@@ -423,6 +428,9 @@ RT_FN int program_check(RtProgram *p)
 		return program_usage(p, "--ids and --tokenize exclude each other");
 	if (!m->tokenizer && !o->ids && !o->bench && !o->profile)
 		return program_usage(p, "this program has no tokenizer; use --ids");
+	const int bad_prompt = prompt_choose(p);
+	if (bad_prompt)
+		return bad_prompt;
 	if (o->raw && (m->nheads == 0 || m->heads[0].task != RT_TASK_EMBED || o->json))
 		return program_usage(p, "--raw is only for embeddings, without --json");
 	if (o->tokens && (m->nheads == 0 || m->heads[0].task != RT_TASK_TAG || o->ids))

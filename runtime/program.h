@@ -74,9 +74,9 @@ typedef struct RtOptions {
 		allow_no_answer, multi_label;
 	int overflow, threads, batch, repeat, scheme; /* scheme: 1 + RT_SCHEME_..; 0: that of the labels */
 	double threshold, own[RT_OPTIONS_MAX];
-	uint32_t has_own;                           /* bits of the model's options that were given */
-	const char *seq, *query, *labels, *pattern; /* pattern: --template */
-	int top;                                    /* --top; 0: not given */
+	uint32_t has_own;                                    /* bits of the model's options that were given */
+	const char *seq, *query, *labels, *pattern, *prompt; /* pattern: --template */
+	int top;                                             /* --top; 0: not given */
 } RtOptions;
 
 /* A text of the input, and its state. */
@@ -123,7 +123,10 @@ typedef struct RtProgram {
 	float *rows[RT_OUTPUTS_MAX];
 	size_t rows_floats[RT_OUTPUTS_MAX];
 	struct RtZeroShot *zero_shot; /* --labels */
-	struct RtRanked *ranked;      /* --top: the best documents, best first */
+	const RtPrompt *prompt;       /* before each text; NULL: none */
+	char *prompted;               /* a text with its prompt */
+	size_t prompted_bytes;
+	struct RtRanked *ranked; /* --top: the best documents, best first */
 	int32_t nranked, ranked_capacity;
 	void *scratch;
 	size_t scratch_bytes;
@@ -140,6 +143,10 @@ RT_FN float *rt_rows(RtProgram *, int32_t output, const RtRun *);
 RT_FN int32_t rt_layers_output(const RtModel *);
 /* ---- read.c: the pieces of a text; none after an error */
 RT_FN void program_read(RtProgram *, RtItem *);
+/* ---- prompts.c ------------------------------------------------------------------------------- */
+RT_FN int prompt_choose(RtProgram *);
+RT_FN const char *prompt_text(RtProgram *, const char *text, size_t *bytes);
+RT_FN void prompt_help(const RtModel *);
 /* ---- rerank.c -------------------------------------------------------------------------------- */
 RT_FN int rerank_check(const RtProgram *);            /* 0, or the exit code of what it has said */
 RT_FN void rerank_print(RtProgram *, const RtItem *); /* with --top: keeps it */

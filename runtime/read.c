@@ -258,7 +258,9 @@ RT_FN void program_read_text(RtProgram *p, RtItem *item)
 		rt_complain(p, item, "error", "%s", wrong);
 		return;
 	}
+	const RtItem plain = *item;
 	int good;
+	item->text = prompt_text(p, item->text, &item->text_bytes);
 	if (p->zero_shot)
 		good = zero_shot_read(p, item);
 	else if (program_chooses(p->model))
@@ -267,6 +269,8 @@ RT_FN void program_read_text(RtProgram *p, RtItem *item)
 		good = program_read_windows(p, item);
 	if (!good)
 		program_drop(p, item);
+	item->text = plain.text;
+	item->text_bytes = plain.text_bytes;
 }
 
 RT_FN void program_read(RtProgram *p, RtItem *item)

@@ -203,6 +203,10 @@ static bool read_heads(HfReader *r)
 	if (r->sbert->built && (!task || strcmp(task, built->task) == 0))
 		return !r->sbert->scores || hf_read_activation(r, built);
 	r->desc->nheads = 0;
+	if (!r->sbert->scores || task) { /* prompts are for what modules.json gives */
+		r->desc->nprompts = 0;
+		r->desc->default_prompt = NULL;
+	}
 	if (!task && (r->sbert->scores || (arch == ARCH_CLASSIFY && hf_is_cross_encoder(r))))
 		return add_scores(r);
 	if (arch == ARCH_PRETRAINING && r->desc->family->replaced.build && (!task || strcmp(task, "tag") == 0))

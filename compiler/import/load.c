@@ -103,7 +103,7 @@ static int print_size(char text[SIZE_TEXT_BYTES], const char *about, int32_t siz
 /* The origin of the model, for --about and reports. */
 static void set_meta(Module *module, const ModelDesc *desc)
 {
-	char hex[65], line[SIZE_COUNT * SIZE_TEXT_BYTES + 256];
+	char hex[65], line[SIZE_COUNT * SIZE_TEXT_BYTES + NAME_BYTES_MAX];
 	hash_files(module, hex);
 	if (desc->family) {
 		module_set_meta(module, "source", desc->family->model_type);
@@ -115,6 +115,12 @@ static void set_meta(Module *module, const ModelDesc *desc)
 		module_set_meta(module, "encoder", line);
 	}
 	module_set_meta(module, "model_sha256", hex);
+	for (int32_t i = 0; i < desc->nprompts; i++) {
+		snprintf(line, sizeof line, "%s%s", META_PROMPT, desc->prompt[i].name);
+		module_set_meta(module, line, desc->prompt[i].text);
+	}
+	if (desc->default_prompt)
+		module_set_meta(module, META_DEFAULT_PROMPT, desc->default_prompt);
 }
 
 static bool build_description(const LoadOptions *options, Loaded *loaded, Diag *diag)

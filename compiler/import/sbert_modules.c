@@ -81,6 +81,32 @@ static bool read_modes(SbertReader *r, const json_t *json, const char *path)
 	return true;
 }
 
+/* Without include_prompt, the tokens of a prompt do not count. The texts of programs then have no prompt. */
+static bool read_include(SbertReader *r, const json_t *json, const char *path)
+{
+	bool include = true;
+	ModelDesc *desc = r->desc;
+	if (!json_member_bool(json, "include_prompt", &include, path, r->diag))
+		return false;
+	for (int32_t i = 0; i < desc->nprompts && !include; i++) {
+		const struct PromptDesc *prompt = &desc->prompt[i];
+		if (!*prompt->text)
+			continue;
+		if (desc->default_prompt && strcmp(desc->default_prompt, prompt->name) == 0)
+			return diag_error_in(r->diag, EXIT_UNSUPPORTED, path, 0,
+				"include_prompt false is not supported with the default prompt \"%.80s\"", prompt->name);
+		diag_warn(r->diag, 0,
+			"%s: include_prompt false is not supported with prompts; the program does not have the prompt "
+			"\"%.80s\"",
+			path, prompt->name);
+		memmove(
+			&desc->prompt[i], &desc->prompt[i + 1], (size_t)(desc->nprompts - i - 1) * sizeof *desc->prompt);
+		desc->nprompts--;
+		i--;
+	}
+	return true;
+}
+
 /* Reads a size that the builder compares with the weights. */
 static bool read_width(SbertReader *r, const json_t *json, const char *key, const char *path, int64_t *width)
 {
@@ -91,7 +117,7 @@ bool sbert_read_pooling(SbertReader *r, const char *folder)
 {
 	const char *path;
 	json_t *json = read_config(r, folder, &path);
-	const bool good = json && read_modes(r, json, path)
+	const bool good = json && read_modes(r, json, path) && read_include(r, json, path)
 		&& read_width(r, json, "word_embedding_dimension", path, &r->head->pooled)
 		&& read_width(r, json, "embedding_dimension", path, &r->head->pooled);
 	json_decref(json);

@@ -162,16 +162,30 @@ static bool read_activation(SbertReader *r, const json_t *json, const char *path
 	return true;
 }
 
-/* Warns about a default prompt. sentence-transformers puts it before every text; here the caller must do
- * so. */
-static bool warn_of_prompt(SbertReader *r, const json_t *json, const char *path)
+/* Prompts of the program. */
+static bool read_prompts(SbertReader *r, const json_t *json, const char *path)
 {
-	const char *prompt = NULL;
-	if (!json_member_text(json, "default_prompt_name", &prompt, path, r->diag))
+	const char *usual = NULL, *name;
+	bool known = false;
+	json_t *prompts = json_object_get(json, "prompts"), *text;
+	if (!json_member_text(json, "default_prompt_name", &usual, path, r->diag))
 		return false;
-	if (prompt)
-		diag_warn(r->diag, 0,
-			"%s: the program does not add the default prompt \"%s\"; put it before each text", path, prompt);
+	if (prompts && !json_is_null(prompts) && !json_is_object(prompts))
+		return diag_error_in(
+			r->diag, EXIT_INPUT, path, 0, "prompts is %s, expected an object", json_kind(prompts));
+	json_object_foreach(prompts, name, text)
+	{
+		if (!json_is_string(text))
+			return diag_error_in(r->diag, EXIT_INPUT, path, 0, "prompt \"%.80s\" is %s, expected a string",
+				name, json_kind(text));
+		if (!description_add_prompt(r->desc, name, json_string_value(text), r->diag))
+			return false;
+		known |= usual && strcmp(usual, name) == 0;
+	}
+	if (usual && !known)
+		return diag_error_in(
+			r->diag, EXIT_INPUT, path, 0, "default_prompt_name \"%.80s\" is none of the prompts", usual);
+	r->desc->default_prompt = usual ? mem_string(r->desc->mem, usual, strlen(usual)) : NULL;
 	return true;
 }
 
@@ -185,7 +199,7 @@ static bool read_settings(SbertReader *r)
 	bool good = json != NULL;
 	if (good && !json_is_object(json))
 		good = diag_error_in(r->diag, EXIT_INPUT, path, 0, "is not a JSON object");
-	good = good && read_kind(r, json, path) && warn_of_prompt(r, json, path)
+	good = good && read_kind(r, json, path) && read_prompts(r, json, path)
 		&& (!r->sbert->scores || read_activation(r, json, path))
 		&& json_member_int(json, "truncate_dim", 1, INT32_MAX, &dim, path, r->diag);
 	if (good && !r->sbert->scores)

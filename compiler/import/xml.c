@@ -352,35 +352,29 @@ static bool read_labels(XmlReader *r, xmlNodePtr node, int32_t *count, const cha
 
 static bool attr_is_true(XmlReader *r, xmlNodePtr node, const char *name)
 {
-	const char *text = attr_text(r->desc, node, name);
-	return text && strcmp(text, "true") == 0;
-}
-
-static bool read_module(XmlReader *r, xmlNodePtr node, int kind, HeadDesc *head)
-{
-	if (head->nmodules == MODULES_MAX)
-		return diag_error_in(r->diag, EXIT_UNSUPPORTED, r->desc->path, node->line,
-			"more than %d modules (dense, layernorm, normalize)", MODULES_MAX);
-	head->module[head->nmodules++] = (struct ModuleDesc){.kind = (ModuleKind)kind,
-		.each = attr_is_true(r, node, "each-token"),
-		.residual = attr_is_true(r, node, "residual"),
-		.href = attr_text(r->desc, node, "href"),
-		.activation = attr_text(r->desc, node, "activation")};
-	return true;
+	return strcmp(attr_text(r->desc, node, name) ? attr_text(r->desc, node, name) : "", "true") == 0;
 }
 
 static bool read_modules(XmlReader *r, xmlNodePtr node, HeadDesc *head)
 {
-	for (xmlNodePtr at = node->children; at; at = at->next)
-		for (int kind = 0; kind < MODULE_COUNT; kind++)
-			if (is_element(at, module_words[kind]) && !read_module(r, at, kind, head))
-				return false;
+	for (xmlNodePtr at = node->children; at; at = at->next) {
+		int kind = 0;
+		while (kind < MODULE_COUNT && !is_element(at, module_words[kind]))
+			kind++;
+		if (kind == MODULE_COUNT)
+			continue;
+		if (head->nmodules == MODULES_MAX)
+			return diag_error_in(r->diag, EXIT_UNSUPPORTED, r->desc->path, at->line,
+				"more than %d modules (dense, layernorm, normalize)", MODULES_MAX);
+		head->module[head->nmodules++] = (struct ModuleDesc){(ModuleKind)kind,
+			attr_is_true(r, at, "each-token"), attr_is_true(r, at, "residual"),
+			attr_text(r->desc, at, "href"), attr_text(r->desc, at, "activation"), 0, 0, 0};
+	}
 	return true;
 }
 
 static bool read_head(XmlReader *r, xmlNodePtr node)
 {
-	const char *normalize = attr_text(r->desc, node, "normalize");
 	HeadDesc *head = description_add_head(
 		r->desc, attr_text(r->desc, node, "name"), attr_text(r->desc, node, "task"), r->diag);
 	if (!head || !read_labels(r, node, &head->nlabels, &head->labels))
@@ -389,10 +383,19 @@ static bool read_head(XmlReader *r, xmlNodePtr node)
 	head->tensors = attr_text(r->desc, node, "tensors");
 	head->pooling = attr_text(r->desc, node, "pooling");
 	head->activation = attr_text(r->desc, node, "activation");
-	head->normalize = normalize ? strcmp(normalize, "true") == 0 : strcmp(head->task, "embed") == 0;
+	head->normalize = attr_is_true(r, node, "normalize")
+		|| (strcmp(head->task, "embed") == 0 && !attr_text(r->desc, node, "normalize"));
 	if (!head->problem && head->nlabels == 1 && strcmp(head->task, "classify") == 0)
 		head->problem = "regression";
 	return read_size(r, node, "dim", INT32_MAX, &head->dim) && read_modules(r, node, head);
+}
+
+static bool read_prompt(XmlReader *r, xmlNodePtr node)
+{
+	const char *name = attr_text(r->desc, node, "name");
+	if (attr_is_true(r, node, "default"))
+		r->desc->default_prompt = name;
+	return description_add_prompt(r->desc, name, attr_text(r->desc, node, "text"), r->diag);
 }
 
 /* Reads <merge>: the folders of tasks that share these weights (import/merge.c). */
@@ -424,8 +427,7 @@ static bool read_model(XmlReader *r, xmlNodePtr model)
 		desc->name = name_from_text(desc->mem, name);
 	desc->weights = child_href(desc, model, "weights");
 	desc->tokenizer = child_href(desc, model, "tokenizer");
-	xmlNodePtr tokenizer = child(model, "tokenizer");
-	desc->lowercase = tokenizer && attr_is_true(r, tokenizer, "lowercase");
+	desc->lowercase = child(model, "tokenizer") && attr_is_true(r, child(model, "tokenizer"), "lowercase");
 	desc->outputs = attr_text(desc, model, "outputs");
 	desc->passes = passes ? node_text(desc, passes) : NULL;
 	if (!read_size(r, model, "max-tokens", INT_MAX, &desc->max_tokens))
@@ -448,7 +450,8 @@ static bool read_model(XmlReader *r, xmlNodePtr model)
 	if (!read_encoder(r, encoder))
 		return false;
 	for (xmlNodePtr node = model->children; node; node = node->next)
-		if (is_element(node, "head") && !read_head(r, node))
+		if ((is_element(node, "head") && !read_head(r, node))
+			|| (is_element(node, "prompt") && !read_prompt(r, node)))
 			return false;
 	return description_check(desc, r->options, r->diag);
 }

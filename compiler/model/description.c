@@ -61,6 +61,25 @@ HeadDesc *description_add_head(ModelDesc *desc, const char *name, const char *ta
 	return head;
 }
 
+bool description_add_prompt(ModelDesc *desc, const char *name, const char *text, Diag *diag)
+{
+	if (!text_is_clean(name))
+		return diag_error_in(diag, EXIT_INPUT, desc->path, 0,
+			"expected names of prompts of 1 to %d bytes without control characters", NAME_BYTES_MAX);
+	if (strlen(text) > PROMPT_BYTES_MAX || desc->nprompts == PROMPTS_MAX)
+		return diag_error_in(diag, EXIT_UNSUPPORTED, desc->path, 0,
+			"prompt \"%.80s\": at most %d prompts of at most %d bytes are supported", name, PROMPTS_MAX,
+			PROMPT_BYTES_MAX);
+	for (int32_t i = 0; i < desc->nprompts; i++)
+		if (strcmp(desc->prompt[i].name, name) == 0)
+			return diag_error_in(diag, EXIT_INPUT, desc->path, 0, "two prompts have the name %.80s", name);
+	if (!desc->prompt)
+		desc->prompt = mem_alloc(desc->mem, PROMPTS_MAX * sizeof *desc->prompt);
+	desc->prompt[desc->nprompts++] = (struct PromptDesc){
+		mem_string(desc->mem, name, strlen(name)), mem_string(desc->mem, text, strlen(text))};
+	return true;
+}
+
 void description_set_pooling(ModelDesc *desc, const char *pooling)
 {
 	for (int32_t i = 0; i < desc->nheads; i++) {

@@ -74,7 +74,7 @@ typedef struct HeadDesc {
 	int32_t nlabels;
 	const char **labels;
 } HeadDesc;
-enum { HEADS_MAX = 64 };
+enum { HEADS_MAX = 64, PROMPTS_MAX = 512, PROMPT_BYTES_MAX = 1 << 16 };
 /* The content of model.xml. describe writes it; build reads it, or derives it from a directory. */
 typedef struct ModelDesc {
 	MemArena *mem;
@@ -108,6 +108,11 @@ typedef struct ModelDesc {
 	bool *local; /* [layers]: a token attends to `window` tokens around it; NULL: to all, in every layer */
 	int32_t nheads;
 	HeadDesc head[HEADS_MAX];
+	int32_t nprompts; /* texts that programs put before each text */
+	struct PromptDesc {
+		const char *name, *text;
+	} *prompt;
+	const char *default_prompt; /* the name of one of them; NULL: none */
 	int32_t max_tokens;
 	const char *max_tokens_rule; /* origin of max_tokens */
 	const char *delta; /* path of a delta.safetensors; its tensors replace those of weights; NULL: none */
@@ -146,6 +151,8 @@ void description_set_pooling(ModelDesc *, const char *pooling);
 /* Checks that the fields are consistent: heads divide hidden, words are known, names differ. Fills missing
  * fields of heads: tensors and pooling. Applies --max-tokens and --outputs. */
 bool description_check(ModelDesc *, const LoadOptions *, Diag *);
+/* Adds a prompt. False and a message if there are too many, or if the name is taken or unfit for printing. */
+bool description_add_prompt(ModelDesc *, const char *name, const char *text, Diag *);
 /* Turns any text into a name for modules and C: letters, digits and '_', not beginning with a digit. */
 char *name_from_text(MemArena *, const char *text);
 /* Words of `pooling`: the modes of the op pool, the family's pooler, and `late`: the mean of what the last

@@ -174,6 +174,16 @@ static void write_merges(const ModelDesc *desc, FILE *out)
 	fputs("</model>\n", out);
 }
 
+static void write_prompt(const ModelDesc *desc, const struct PromptDesc *prompt, FILE *out)
+{
+	const bool usual = desc->default_prompt && strcmp(desc->default_prompt, prompt->name) == 0;
+	fputs("  <prompt", out);
+	write_attr(out, "name", prompt->name);
+	write_attr(out, "default", usual ? "true" : NULL);
+	write_attr(out, "text", prompt->text);
+	fputs("/>\n", out);
+}
+
 bool description_write(const ModelDesc *desc, FILE *out)
 {
 	fputs("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
@@ -201,6 +211,8 @@ bool description_write(const ModelDesc *desc, FILE *out)
 		write_attr(out, "lowercase", desc->lowercase ? "true" : NULL);
 		fputs("/>\n", out);
 	}
+	for (int32_t i = 0; i < desc->nprompts; i++)
+		write_prompt(desc, &desc->prompt[i], out);
 	if (desc->nmerges) {
 		write_merges(desc, out);
 		return !ferror(out);

@@ -159,6 +159,56 @@ text["method"] = "get_text_features"
 set_keys(home / "sentence_bert_config.json", modality_config={"text": text})
 refuses(home, "get_text_features")
 
+
+
+# ---- texts: prompts, lengths, lowering, nothing stripped; programs print embeddings
+def texts(what, home, *options, **how):
+    """The program and SentenceTransformer agree on texts of any case and length."""
+    global checks
+    lines = [t + end for t in TEXTS + ["Banana MOTI", " sela"] for end in ("", " ")]
+    model = SentenceTransformer(str(home), device="cpu")
+    want = model.encode(lines, batch_size=1, **how)
+    program = TMP / f"{home.name}.program"
+    if not program.exists():
+        build(home, program, "--cpu=baseline")
+    out = run(program, *options, input="".join(f"{line}\n" for line in lines).encode()).stdout
+    for line, got, expected in zip(lines, out.decode().splitlines(), want, strict=True):
+        compare(json.loads(got), expected, (what, line))
+    checks += 1
+
+
+asks = {"query": "ask:  kuna ", "none": "", "clustering": "lomi\n"}
+home = saved("prompts", 7, pool("mean"), unit, prompts=asks, default_prompt_name="clustering")
+texts("default prompt", home)
+texts("named prompt", home, "--prompt=query", prompt_name="query")
+texts("empty prompt", home, "--prompt=none", prompt_name="none")
+texts("no prompt", home, "--prompt=", prompt="")
+p = run(TMP / "prompts.program", "--prompt=other", "a", check=False)
+assert p.returncode == 2 and b"clustering, document, none, query" in p.stderr, p.stderr
+described = TMP / "prompts.xml"
+bertc("describe", home, "-o", described)
+xml = build(described, TMP / "prompts-xml.program", "--cpu=baseline", f"--search={home}")
+for name in ("query", "clustering"):
+    words = run(xml, f"--prompt={name}", "moti").stdout
+    assert words == run(TMP / "prompts.program", f"--prompt={name}", "moti").stdout
+    assert name != "clustering" or words == run(xml, "moti").stdout
+set_keys(home / "1_Pooling" / "config.json", include_prompt=False)
+refuses(home, "include_prompt", "clustering")
+set_keys(home / "config_sentence_transformers.json", default_prompt_name=None)
+good, messages = loads(home)
+assert good and 'does not have the prompt "query"' in messages, messages
+
+home = saved("cased", 8, pool("mean", "cls"))
+set_keys(home / "tokenizer_config.json", do_lower_case=False)
+tokenizer = json.loads((home / "tokenizer.json").read_text())
+tokenizer["normalizer"]["lowercase"] = False
+(home / "tokenizer.json").write_text(json.dumps(tokenizer))
+set_keys(home / "sentence_bert_config.json", do_lower_case=True, max_seq_length=9)
+texts("lowered, and cut by max_seq_length", home)
+home = saved("short", 8, pool("mean"))
+set_keys(home / "sentence_bert_config.json", processing_kwargs={"text": {"max_length": 5}}, max_seq_length=9)
+texts("cut by processing_kwargs", home)
+
 # ---- what programs do not have
 home = saved("refused", 4, pool("mean"))
 rows = json.loads((home / "modules.json").read_text())

@@ -356,10 +356,15 @@ static void test_sbert(void)
 			"Normalize", "2_Normalize") "]");
 	write_file("1_Pooling/config.json", "{\"pooling_mode_mean_tokens\": true}");
 	write_file("config_sentence_transformers.json", "{\"default_prompt_name\": \"query\"}");
+	expect_error("default prompt", load(directory), EXIT_INPUT, "none of the prompts");
+	write_file("config_sentence_transformers.json", "{\"prompts\": {\"query\": 3}}");
+	expect_error("prompt", load(directory), EXIT_INPUT, "expected a string");
+	write_file("config_sentence_transformers.json",
+		"{\"default_prompt_name\": \"query\", \"prompts\": {\"query\": \"ask: \"}}");
 	Result result = load(directory);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(result.text);
 	CU_ASSERT_EQUAL(result.loaded.module->heads[0].task, TASK_EMBED);
-	CU_ASSERT_PTR_NOT_NULL(strstr(result.messages, "prompt"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(result.text, "meta \"prompt.query\" \"ask: \""));
 	result_free(&result);
 	unlink(at("modules.json"));
 	unlink(at("config_sentence_transformers.json"));

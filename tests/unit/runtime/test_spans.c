@@ -9,6 +9,7 @@
 #include "runtime/labels.c"
 #include "runtime/tasks.c"
 #include "runtime/rerank.c"
+#include "runtime/prompts.c"
 #include "runtime/options.c"
 #include "runtime/read.c"
 #include "runtime/zero_shot.c"
