@@ -67,6 +67,24 @@
 #define RT_UNROLL_4
 #endif
 
+/* RT_EACH_4(i, n, statements) is RT_UNROLL_FULL for (int i = 0; i < n; i++) with n <= 4, RT_EACH_12 with n
+ * <= 12. Clang gets no loops: the linears of AVX-512 would have 300, whose analysis takes a third of the
+ * time. */
+// clang-format off
+#if defined(__clang__)
+#define RT_EACH_AT(i, at, n, ...) { enum { i = at }; if (i < (n)) { __VA_ARGS__; } }
+#define RT_EACH_FROM(i, at, n, ...) \
+	RT_EACH_AT(i, at, n, __VA_ARGS__) RT_EACH_AT(i, at + 1, n, __VA_ARGS__) \
+	RT_EACH_AT(i, at + 2, n, __VA_ARGS__) RT_EACH_AT(i, at + 3, n, __VA_ARGS__)
+#define RT_EACH_4(i, n, ...) RT_EACH_FROM(i, 0, n, __VA_ARGS__)
+#define RT_EACH_12(i, n, ...) \
+	RT_EACH_FROM(i, 0, n, __VA_ARGS__) RT_EACH_FROM(i, 4, n, __VA_ARGS__) RT_EACH_FROM(i, 8, n, __VA_ARGS__)
+#else
+#define RT_EACH_4(i, n, ...) RT_UNROLL_FULL for (int i = 0; i < (n); i++) { __VA_ARGS__; }
+#define RT_EACH_12 RT_EACH_4
+#endif
+// clang-format on
+
 /* Same numbers as Act and Pool in ir/enums.def; the emitter checks. */
 enum { RT_ACT_NONE, RT_ACT_GELU, RT_ACT_GELU_TANH, RT_ACT_RELU, RT_ACT_SILU, RT_ACT_TANH, RT_ACT_SIGMOID };
 enum { RT_POOL_FIRST, RT_POOL_LAST, RT_POOL_MEAN, RT_POOL_MAX, RT_POOL_MEAN_SQRT, RT_POOL_MEAN_WEIGHTED };

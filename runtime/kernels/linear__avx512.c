@@ -30,22 +30,16 @@ RT_INLINE RT_TARGET_AVX512 void linear_avx512_tile(float *out, const float *x, c
 	enum { MR = 12 };
 	const int part = (dtype == RT_STORED_F32 ? 4 : 2) * 16; /* bytes of 16 weights */
 	__m512 acc[MR][TILE_AVX512_VECTORS];
-	RT_UNROLL_FULL for (int j = 0; j < vectors; j++)
+	RT_EACH_4(j, vectors, const __mmask16 m = math_avx512_first(width - 16 * j); RT_EACH_12(i, mr,
+		acc[i][j] = bias ? _mm512_loadu_ps(bias + 16 * j)
+						 : _mm512_maskz_loadu_ps(m, out + (size_t)i * (size_t)N + 16 * j)))
+	RT_UNROLL_NONE for (int k = 0; k < length; k++, w += vectors * part, ahead += (uintptr_t)step)
 	{
-		const __mmask16 m = math_avx512_first(width - 16 * j);
-		RT_UNROLL_FULL for (int i = 0; i < mr; i++) acc[i][j] = bias
-			? _mm512_loadu_ps(bias + 16 * j)
-			: _mm512_maskz_loadu_ps(m, out + (size_t)i * (size_t)N + 16 * j);
-	}
-	for (int k = 0; k < length; k++, w += vectors * part, ahead += (uintptr_t)step) {
 		__m512 wj[TILE_AVX512_VECTORS];
 		tile_avx512_fetch((uintptr_t)w, ahead, vectors * part / 64, alone);
-		RT_UNROLL_FULL for (int j = 0; j < vectors; j++) wj[j] = linear_avx512_load(w + j * part, dtype);
-		RT_UNROLL_FULL for (int i = 0; i < mr; i++)
-		{
-			__m512 a = _mm512_set1_ps(x[(size_t)i * (size_t)K + (size_t)k]);
-			RT_UNROLL_FULL for (int j = 0; j < vectors; j++) acc[i][j] = _mm512_fmadd_ps(a, wj[j], acc[i][j]);
-		}
+		RT_EACH_4(j, vectors, wj[j] = linear_avx512_load(w + j * part, dtype))
+		RT_EACH_12(i, mr, const __m512 a = _mm512_set1_ps(x[(size_t)i * (size_t)K + (size_t)k]);
+			RT_EACH_4(j, vectors, acc[i][j] = _mm512_fmadd_ps(a, wj[j], acc[i][j])))
 	}
 	tile_avx512_store(out, acc, vectors, width, N, act, 0, mr);
 }

@@ -30,24 +30,16 @@ RT_INLINE RT_TARGET_AVX512BF16 void linear_dotbf16_avx512bf16_tile(float *out, c
 	enum { MR = 12 };
 	const int stride = (K + 63) & ~63, pairs = (K + 1) / 2;
 	__m512 acc[MR][TILE_AVX512_VECTORS];
-	RT_UNROLL_FULL for (int i = 0; i < mr; i++)
-	{
-		acc[i][0] = _mm512_loadu_ps(bias);
-		acc[i][1] = _mm512_loadu_ps(bias + 16);
-	}
+	RT_EACH_12(i, mr, RT_EACH_4(j, 2, acc[i][j] = _mm512_loadu_ps(bias + 16 * j)))
 	uintptr_t at = (uintptr_t)w;
-	for (int k = 0; k < pairs; k++, at += 128, ahead += (uintptr_t)step) {
+	RT_UNROLL_NONE for (int k = 0; k < pairs; k++, at += 128, ahead += (uintptr_t)step)
+	{
 		tile_avx512_fetch(at, ahead, 2, alone);
 		const __m512bh w0 = (__m512bh)_mm512_load_si512((const void *)at),
 					   w1 = (__m512bh)_mm512_load_si512((const void *)(at + 64));
-		RT_UNROLL_FULL for (int i = 0; i < mr; i++)
-		{
-			int32_t pair;
-			memcpy(&pair, rows + (size_t)i * (size_t)stride + 2 * (size_t)k, 4);
+		RT_EACH_12(i, mr, int32_t pair; memcpy(&pair, rows + (size_t)i * (size_t)stride + 2 * (size_t)k, 4);
 			const __m512bh a = (__m512bh)_mm512_set1_epi32(pair);
-			acc[i][0] = _mm512_dpbf16_ps(acc[i][0], a, w0);
-			acc[i][1] = _mm512_dpbf16_ps(acc[i][1], a, w1);
-		}
+			acc[i][0] = _mm512_dpbf16_ps(acc[i][0], a, w0); acc[i][1] = _mm512_dpbf16_ps(acc[i][1], a, w1))
 	}
 	tile_avx512_store(out, acc, 2, width, N, act, 1, mr);
 }

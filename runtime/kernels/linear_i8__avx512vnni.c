@@ -37,33 +37,24 @@ RT_INLINE RT_TARGET_AVX512VNNI void linear_i8_avx512vnni_tile(TileOut out, const
 	const int stride = (K + 63) & ~63, quads = (K + 3) / 4;
 	__m512i acc[MR][TILE_AVX512_VECTORS];
 	__m512 y[MR][TILE_AVX512_VECTORS];
-	RT_UNROLL_FULL for (int j = 0; j < vectors; j++)
-	{
+	RT_EACH_4(j, vectors,
 		const __m512i start = _mm512_slli_epi32(
 			_mm512_sub_epi32(_mm512_setzero_si512(), _mm512_loadu_si512(sums + 16 * j)), 7);
-		RT_UNROLL_FULL for (int i = 0; i < mr; i++) acc[i][j] = start;
-	}
+		RT_EACH_12(i, mr, acc[i][j] = start))
 	uintptr_t at = (uintptr_t)w;
-	for (int k = 0; k < quads; k++, at += 64 * (uintptr_t)vectors, ahead += (uintptr_t)step) {
+	RT_UNROLL_NONE for (int k = 0; k < quads; k++, at += 64 * (uintptr_t)vectors, ahead += (uintptr_t)step)
+	{
 		__m512i wj[TILE_AVX512_VECTORS];
 		tile_avx512_fetch(at, ahead, vectors, alone);
-		RT_UNROLL_FULL for (int j = 0; j < vectors; j++) wj[j] = _mm512_load_si512(
-			(const void *)(at + 64 * (uintptr_t)j));
-		RT_UNROLL_FULL for (int i = 0; i < mr; i++)
-		{
-			int32_t quad;
-			memcpy(&quad, rows + (size_t)i * (size_t)stride + 4 * (size_t)k, 4);
+		RT_EACH_4(j, vectors, wj[j] = _mm512_load_si512((const void *)(at + 64 * (uintptr_t)j)))
+		RT_EACH_12(i, mr, int32_t quad; memcpy(&quad, rows + (size_t)i * (size_t)stride + 4 * (size_t)k, 4);
 			const __m512i a = _mm512_set1_epi32(quad);
-			RT_UNROLL_FULL for (int j = 0; j < vectors; j++) acc[i][j] = _mm512_dpbusd_epi32(
-				acc[i][j], a, wj[j]);
-		}
+			RT_EACH_4(j, vectors, acc[i][j] = _mm512_dpbusd_epi32(acc[i][j], a, wj[j])))
 	}
-	RT_UNROLL_FULL for (int j = 0; j < vectors; j++)
-	{
-		const __m512 scales = _mm512_loadu_ps(ws + 16 * j), b = _mm512_loadu_ps(bias + 16 * j);
-		RT_UNROLL_FULL for (int i = 0; i < mr; i++) y[i][j] = _mm512_fmadd_ps(
-			_mm512_cvtepi32_ps(acc[i][j]), _mm512_mul_ps(_mm512_set1_ps(s[i]), scales), b);
-	}
+	RT_EACH_4(j, vectors, const __m512 scales = _mm512_loadu_ps(ws + 16 * j);
+		const __m512 b = _mm512_loadu_ps(bias + 16 * j); RT_EACH_12(i, mr,
+			y[i][j] = _mm512_fmadd_ps(
+				_mm512_cvtepi32_ps(acc[i][j]), _mm512_mul_ps(_mm512_set1_ps(s[i]), scales), b)))
 	tile_avx512_leave(out, y, vectors, width, N, act, mr);
 }
 

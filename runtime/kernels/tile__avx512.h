@@ -15,11 +15,10 @@ enum { TILE_AVX512_FETCH = 12288 };                      /* bytes; see tile_avx5
  * already is. */
 RT_INLINE RT_TARGET_AVX512 void tile_avx512_fetch(uintptr_t at, uintptr_t ahead, int lines, int alone)
 {
-	for (int j = 0; j < (alone ? lines : (lines + 1) / 2); j++)
-		if (alone)
-			_mm_prefetch((const char *)(at + TILE_AVX512_FETCH + 64 * (uintptr_t)j), _MM_HINT_T0);
-		else
-			_mm_prefetch((const char *)(ahead + 64 * (uintptr_t)j), _MM_HINT_T1);
+	const int count = alone ? lines : (lines + 1) / 2;
+	const uintptr_t from = alone ? at + TILE_AVX512_FETCH : ahead;
+	RT_EACH_4(j, count, const char *next = (const char *)(from + 64 * (uintptr_t)j);
+		if (alone) _mm_prefetch(next, _MM_HINT_T0); else _mm_prefetch(next, _MM_HINT_T1))
 }
 
 /* out = act(tile[mr][vectors][16]), of which the first `width` outputs are written; rows of out have stride
@@ -58,17 +57,12 @@ RT_INLINE RT_TARGET_AVX512 void tile_avx512_store(
 	float *out, __m512 (*sums)[TILE_AVX512_VECTORS], int vectors, int width, int N, int act, int low, int mr)
 {
 	if (act == RT_ACT_NONE) {
-		RT_UNROLL_FULL for (int j = 0; j < vectors; j++)
-		{
-			const __mmask16 m = math_avx512_first(width - 16 * j);
-			RT_UNROLL_FULL for (int i = 0; i < mr; i++)
-				_mm512_mask_storeu_ps(out + (size_t)i * (size_t)N + 16 * j, m, sums[i][j]);
-		}
+		RT_EACH_4(j, vectors, const __mmask16 m = math_avx512_first(width - 16 * j);
+			RT_EACH_12(i, mr, _mm512_mask_storeu_ps(out + (size_t)i * (size_t)N + 16 * j, m, sums[i][j])))
 		return;
 	}
 	_Alignas(64) float tile[16 * TILE_AVX512_SUMS];
-	RT_UNROLL_FULL for (int i = 0; i < mr; i++) RT_UNROLL_FULL for (int j = 0; j < vectors; j++)
-		_mm512_store_ps(tile + 16 * (vectors * i + j), sums[i][j]);
+	RT_EACH_12(i, mr, RT_EACH_4(j, vectors, _mm512_store_ps(tile + 16 * (vectors * i + j), sums[i][j])))
 	if (low)
 		tile_avx512_activate_low(out, tile, vectors, width, N, act, mr);
 	else
@@ -114,8 +108,7 @@ RT_INLINE RT_TARGET_AVX512 void tile_avx512_leave(
 		return;
 	}
 	_Alignas(64) float tile[16 * TILE_AVX512_SUMS];
-	RT_UNROLL_FULL for (int i = 0; i < mr; i++) RT_UNROLL_FULL for (int j = 0; j < vectors; j++)
-		_mm512_store_ps(tile + 16 * (vectors * i + j), sums[i][j]);
+	RT_EACH_12(i, mr, RT_EACH_4(j, vectors, _mm512_store_ps(tile + 16 * (vectors * i + j), sums[i][j])))
 	tile_avx512_codes((int8_t *)out.at, tile, out.m, out.z, vectors, width, N, act, mr);
 }
 #endif
