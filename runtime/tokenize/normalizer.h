@@ -4,7 +4,8 @@
  * steps in a buffer. A copied cursor that returns to an earlier segment computes it again.
  *
  * As in the library, each step gives every character it writes the place of a character it read. Segments
- * have at most SEGMENT_SOURCE characters: a longer row, such as 64 combining marks, is cut there. */
+ * have at most SEGMENT_SOURCE characters: a longer row, such as 64 combining marks, is cut there, but never
+ * inside a text that is replaced. */
 #ifndef RT_NORMALIZER_H
 #define RT_NORMALIZER_H
 #include "charsmap.h"
@@ -194,15 +195,16 @@ RT_INLINE int normalizer_joins(const RtTokenizer *t, const Cursor *c, uint32_t b
 	return (ahead & RT_JOINS_BEFORE) || (bits & RT_PAIR_NEXT && ahead & RT_PAIR_BEFORE);
 }
 
-/* Reads the characters of the segment that begins at *at, and sets *at to its end. */
-RT_FN int32_t segment_read(const RtTokenizer *t, const Cursor *c, int32_t *at, NormalChar *chars)
+/* Reads the characters of the segment that begins at *at, up to byte `stop`, and sets *at to its end. */
+RT_FN int32_t segment_read(
+	const RtTokenizer *t, const Cursor *c, int32_t *at, int32_t stop, NormalChar *chars)
 {
 	int32_t n = 0, length;
 	for (;;) {
 		const uint32_t code = cursor_decode(c->text, *at, c->end, &length);
 		chars[n++] = (NormalChar){code, *at, *at + length, 0};
 		*at += length;
-		if (n == SEGMENT_SOURCE || !normalizer_joins(t, c, cursor_record(t, code)->bits, *at))
+		if (n == SEGMENT_SOURCE || *at >= stop || !normalizer_joins(t, c, cursor_record(t, code)->bits, *at))
 			return n;
 	}
 }
@@ -242,14 +244,61 @@ RT_FN int32_t segment_run(const RtTokenizer *t, const Cursor *c, Segment *segmen
 	return n;
 }
 
+/* Marks the bytes, counted from `from`, at which a segment must not end: inside a text that the step
+ * replaces, and behind the beginning of one. */
+RT_FN void segment_mark(const RtTokenizer *t, const RtNormalStep *s, const NormalChar *in, int32_t n,
+	int32_t from, int32_t to, uint8_t *marked)
+{
+	const uint32_t *pattern = step_table(t, s->lists);
+	for (int32_t i = 0, matched; i < n; i += matched == s->count ? matched : 1) {
+		for (matched = 0; matched < s->count && i + matched < n; matched++)
+			if (in[i + matched].code != pattern[matched])
+				break;
+		const int open = i + matched == n && matched < s->count;
+		if (matched < s->count && !open)
+			continue;
+		const int32_t last = open ? to : in[i + matched - 1].start;
+		for (int32_t at = rt_max(in[i].start, from) + 1; at <= last; at++)
+			marked[at - from] = 1;
+		if (open)
+			return;
+	}
+}
+
+/* Where a row of characters ends its segment, if it is longer than segments can be: not inside a text that a
+ * step replaces. */
+RT_FN int32_t segment_stop(const RtTokenizer *t, const Cursor *c, int32_t n, int first, int32_t to)
+{
+	Segment *segment = c->segment;
+	const int32_t from = c->flow.from;
+	uint8_t marked[4 * SEGMENT_SOURCE + 1] = {0};
+	int32_t skipped, at = to;
+	segment->which = 0;
+	for (int32_t k = 0; k < t->nsteps; k++) {
+		const RtNormalStep *s = (const RtNormalStep *)t->steps + k;
+		if (s->kind == RT_STEP_LITERAL && s->count > 1)
+			segment_mark(t, s, segment->chars[segment->which], n, from, to, marked);
+		else
+			n = segment_run(t, c, segment, n, k, k + 1, first, &skipped);
+	}
+	while (at > from && (marked[at - from] || (at < to && (c->text[at] & 0xC0) == 0x80)))
+		at--;
+	return at > from ? at : to;
+}
+
 /* Computes the segment of the cursor. Returns its characters, and sets *to to its end. */
 RT_FN int32_t segment_fill(const RtTokenizer *t, const Cursor *c, int32_t *to, int32_t *skipped)
 {
 	Segment *segment = c->segment;
 	const int first = c->flow.first == 0 || c->flow.first == c->flow.from + 1;
 	*to = c->flow.from;
+	int32_t n = segment_read(t, c, to, c->end, segment->chars[0]);
+	if (n == SEGMENT_SOURCE && *to < c->end) {
+		const int32_t stop = segment_stop(t, c, n, first, *to);
+		*to = c->flow.from;
+		n = segment_read(t, c, to, stop, segment->chars[0]);
+	}
 	segment->which = 0;
-	const int32_t n = segment_read(t, c, to, segment->chars[0]);
 	segment->count = segment_run(t, c, segment, n, 0, t->nsteps, first, skipped);
 	segment->from = c->flow.from;
 	return segment->count;

@@ -154,6 +154,11 @@ def no_mask(state):
     state["added_tokens"].pop()
 
 
+def add_two(state):
+    token = {"id": len(WORDS), "content": "wo", "single_word": False, "lstrip": False, "rstrip": False}
+    state["added_tokens"].append(token | {"normalized": False, "special": False})
+
+
 NFC = {"type": "NFC"}
 CASES = [  # class, model_type, tokenizer, tokenizer_config.json, change to tokenizer.json, words of the note
     ("BertTokenizer", "bert", bert, {}, None, ""),
@@ -174,6 +179,7 @@ CASES = [  # class, model_type, tokenizer, tokenizer_config.json, change to toke
         "added",
     ),
     ("BertTokenizer", "bert", bert, {"added_tokens_decoder": {"12": {"content": "hello"}}}, no_mask, ""),
+    ("BertTokenizer", "bert", bert, {"added_tokens_decoder": {"12": {"content": "hello"}}}, add_two, "added"),
     ("DistilBertTokenizer", "distilbert", bert, {}, None, ""),
     ("ConvBertTokenizer", "convbert", bert, {"do_lower_case": False}, None, "normalizer"),
     ("PreTrainedTokenizerFast", "bert", bert, {}, None, "segments"),
@@ -203,6 +209,7 @@ CASES = [  # class, model_type, tokenizer, tokenizer_config.json, change to toke
     ("XLNetTokenizer", "xlnet", xlnet, {}, None, "normalizer, pre_tokenizer"),
     ("XLNetTokenizer", "xlnet", xlnet5, {"do_lower_case": True}, None, "segments"),
     ("XLNetTokenizer", "xlnet", xlnet5, NAMES, no_mask, "normalizer"),
+    ("XLNetTokenizer", "xlnet", xlnet5, NAMES | {"keep_accents": True}, None, "normalizer"),
     ("XLMRobertaTokenizer", "xlm-roberta", xlm, {}, None, "normalizer, pre_tokenizer"),
     ("XLMRobertaTokenizer", "xlm-roberta", xlm5, {}, None, ""),
     ("XLMRobertaTokenizer", "xlm-roberta", xlm5, {"add_prefix_space": False}, None, "pre_tokenizer"),

@@ -13,7 +13,7 @@ import tempfile
 import tokenizing as T
 
 T.need(shared=True)
-from tokenizers import AddedToken, Tokenizer
+from tokenizers import AddedToken, Tokenizer, normalizers as N
 import unigrams as U
 
 ROUNDS = 1500 if T.FULL else 60
@@ -103,6 +103,24 @@ def small_vocabulary():
     compare(tok, [*texts, "x" * 5000, "ab<unk>x" * 5, "鿿" * 4000], ("small", pieces[:6]))
 
 
+def long_rows():
+    """Rows of characters that Replace joins, longer than the runtime reads at once."""
+    replace = lambda *pairs: [N.Replace(a, b) for a, b in pairs]
+    for steps, letters in (
+        (replace(("``", '"'), ("''", '"')), "`'"),
+        ([N.NFKD(), N.Lowercase(), *replace(("...", "…"))], ".a"),
+        (replace(("aabaa", "X"), ("ba", "YZ")), "ab"),
+        ([N.Lowercase(), *replace(("aba", "X")), N.NFC()], "aAbB"),
+    ):
+        tok = U.unigram(model, "albert")
+        tok.normalizer = N.Sequence(steps)
+        texts = ["".join(r.choice(letters) for _ in range(r.randint(60, 200))) for _ in range(30)]
+        ends = ["", "x", *letters]
+        for a, b, c, n in itertools.product(ends, letters, ends, (63, 64, 65, 129, 200)):
+            texts.append(a + b * n + c)
+        compare(tok, texts, ("long rows", letters))
+
+
 model = U.albert_model()
 lines = real_lines()
 for number, kind in enumerate(KINDS):
@@ -114,4 +132,5 @@ for kind in KINDS if T.FULL else ["albert", "xlm-r"]:
     compare(U.unigram(model, kind), list(code_points()), (kind, "code points"))
 for _ in range(200 if T.FULL else 5):
     small_vocabulary()
+long_rows()
 check.end("Unigram")
