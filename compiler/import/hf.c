@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include "compiler/support/json_file.h"
 #include "hf.h"
+#include "keys.h"
 #include "compiler/families/families.h"
 #include "compiler/tokenizer/tokenizer.h"
 #include "compiler/support/files.h"
@@ -399,6 +400,8 @@ ModelDesc *description_from_hf(const char *directory, const LoadOptions *options
 		&& read_heads(&reader) && hf_read_more(&reader) && find_files(&reader)
 		&& (!reader.bare || options->base || find_pooler(&reader)) && read_limits(&reader)
 		&& description_check(desc, options, diag);
+	if (good)
+		keys_check(KEYS_CONFIG, config, desc->family, reader.config_path, diag);
 	json_decref(config);
 	if (good)
 		return desc;

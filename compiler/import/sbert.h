@@ -3,6 +3,7 @@
 #define BERTC_SBERT_H
 #include "compiler/support/json_file.h"
 #include "hf.h"
+#include "keys.h"
 
 /* The last module read. Modules come in this order. */
 typedef enum Stage { STAGE_START, STAGE_ENCODER, STAGE_POOLING, STAGE_SCORES } Stage;

@@ -4,7 +4,7 @@
 #include "sbert.h"
 #include "compiler/support/files.h"
 
-static json_t *read_config(SbertReader *r, const char *folder, const char **path)
+static json_t *read_config(SbertReader *r, KeyFile keys, const char *folder, const char **path)
 {
 	*path = mem_printf(r->desc->mem, "%s/%s/config.json", r->root, folder);
 	json_t *json = json_read(*path, JSON_CONFIG_BYTES_MAX, 0, r->diag);
@@ -13,6 +13,7 @@ static json_t *read_config(SbertReader *r, const char *folder, const char **path
 		json_decref(json);
 		return NULL;
 	}
+	keys_check(keys, json, NULL, *path, r->diag);
 	return json;
 }
 
@@ -116,7 +117,7 @@ static bool read_width(SbertReader *r, const json_t *json, const char *key, cons
 bool sbert_read_pooling(SbertReader *r, const char *folder)
 {
 	const char *path;
-	json_t *json = read_config(r, folder, &path);
+	json_t *json = read_config(r, KEYS_POOLING, folder, &path);
 	const bool good = json && read_modes(r, json, path) && read_include(r, json, path)
 		&& read_width(r, json, "word_embedding_dimension", path, &r->head->pooled)
 		&& read_width(r, json, "embedding_dimension", path, &r->head->pooled);
@@ -219,7 +220,7 @@ static bool make_scores(SbertReader *r, const struct ModuleDesc *dense, const ch
 bool sbert_read_dense(SbertReader *r, const char *folder)
 {
 	const char *path;
-	json_t *json = read_config(r, folder, &path);
+	json_t *json = read_config(r, KEYS_DENSE, folder, &path);
 	bool bias = true, scores = false;
 	struct ModuleDesc dense = {.kind = MODULE_DENSE};
 	bool good = json && read_width(r, json, "in_features", path, &dense.inputs)
@@ -249,7 +250,8 @@ bool sbert_read_normalize(SbertReader *r, const char *folder)
 {
 	const char *path = mem_printf(r->desc->mem, "%s/%s/config.json", r->root, folder);
 	bool each = false, scores = false;
-	json_t *json = !*folder || file_is_absent(path) ? json_object() : read_config(r, folder, &path);
+	json_t *json = !*folder || file_is_absent(path) ? json_object()
+													: read_config(r, KEYS_UNIT, folder, &path);
 	const bool good = json && read_values(r, json, path, &each, &scores);
 	json_decref(json);
 	if (!good)

@@ -1,0 +1,50 @@
+#!/usr/bin/env python3
+"""Reads compiler/import/keys.def. `keys.py --write` renews docs/keys.md, which test_keys.py compares."""
+
+import pathlib, re, sys
+
+SOURCE = pathlib.Path(__file__).resolve().parents[2]
+PAGE = SOURCE / "docs" / "keys.md"
+FILES = {
+    "CONFIG": "config.json",
+    "MODULES": "modules.json",
+    "SETTINGS": "config_sentence_transformers.json",
+    "ENCODER": "sentence_bert_config.json",
+    "POOLING": "config.json of Pooling",
+    "LAYERS": "config.json of WeightedLayerPooling",
+    "DENSE": "config.json of Dense",
+    "NORM": "config.json of LayerNorm",
+    "UNIT": "config.json of Normalize",
+    "DROPOUT": "config.json of Dropout",
+}
+WORDS = {"OBEYED": "obeyed", "IDLE": "no effect", "REFUSED": "refused"}
+
+
+def table():
+    """(file, key, status, what) of each row."""
+    text = (SOURCE / "compiler" / "import" / "keys.def").read_text()
+    rows = re.findall(r'^KEY\((\w+), "([^"]+)", (\w+),\s*"([^"]+)"\)$', text, re.M)
+    assert len(rows) == text.count("\nKEY(") and len({r[:2] for r in rows}) == len(rows)
+    return rows
+
+
+def page():
+    lines = [
+        "# Keys of a model's files",
+        "",
+        "`bertc` obeys these keys, refuses values of them that would change an answer, or ignores them",
+        "because they change no answer. Any other key gives a warning. `config.json` may also have the sizes",
+        "and other keys that a family lists in `compiler/families/`. The source of this page is",
+        "`compiler/import/keys.def`; `tests/tools/keys.py --write` renews it.",
+    ]
+    for file, name in FILES.items():
+        lines += ["", f"## {name}", "", "| key | | what it does, or why it has no effect |", "|---|---|---|"]
+        lines += [f"| `{k}` | {WORDS[s]} | {what} |" for f, k, s, what in table() if f == file]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["--write"]:
+        PAGE.write_text(page())
+    else:
+        print(page(), end="")
