@@ -22,20 +22,20 @@
 RT_INLINE RT_TARGET_AVX512 void attention_avx512_queries(
 	float *queries, const float *q, int count, int d, int q_stride, float factor)
 {
-	for (int i0 = 0; i0 < 32; i0 += 16)
-		for (int j0 = 0; j0 < d; j0 += 16) {
-			const __mmask16 columns = math_avx512_first(d - j0);
-			__m512 r[16];
-			RT_UNROLL_FULL for (int i = 0; i < 16;
-				i++) /* beyond the last query: loads an existing row with an empty mask */
-				r[i]
-				= _mm512_mul_ps(_mm512_set1_ps(factor),
-					_mm512_maskz_loadu_ps(i0 + i < count ? columns : 0,
-						q + (size_t)(i0 + i < count ? i0 + i : 0) * (size_t)q_stride + j0));
-			math_avx512_transpose(r);
-			RT_UNROLL_FULL for (int j = 0; j < 16; j++) if (j0 + j < d)
-				_mm512_storeu_ps(queries + (size_t)(j0 + j) * 32 + (size_t)i0, r[j]);
-		}
+	RT_UNROLL_NONE for (int i0 = 0; i0 < 32; i0 += 16) RT_UNROLL_NONE for (int j0 = 0; j0 < d; j0 += 16)
+	{
+		const __mmask16 columns = math_avx512_first(d - j0);
+		__m512 r[16];
+		RT_UNROLL_FULL for (int i = 0; i < 16;
+			i++) /* beyond the last query: loads an existing row with an empty mask */
+			r[i]
+			= _mm512_mul_ps(_mm512_set1_ps(factor),
+				_mm512_maskz_loadu_ps(i0 + i < count ? columns : 0,
+					q + (size_t)(i0 + i < count ? i0 + i : 0) * (size_t)q_stride + j0));
+		math_avx512_transpose(r);
+		RT_UNROLL_FULL for (int j = 0; j < 16; j++) if (j0 + j < d)
+			_mm512_storeu_ps(queries + (size_t)(j0 + j) * 32 + (size_t)i0, r[j]);
+	}
 }
 
 /* Copies rows of d numbers, padded with zeros to a multiple of 16. */
@@ -190,10 +190,10 @@ RT_INLINE RT_TARGET_AVX512 void attention_avx512_block(float *out, int out_strid
 	_Alignas(64) float inverse[32];
 	attention_avx512_weights(
 		score, inverse, queries, k, keys, d, selects, scale, keep, threshold, biases, i0, count, nv);
-	for (int j = 0; j < d; j += 32)
-		for (int i = 0, mr; i < count; i += mr) {
-			mr = attention_avx512_height(count - i);
-			float *y = out + (size_t)i * (size_t)out_stride + j;
+	RT_UNROLL_NONE for (int j = 0; j < d; j += 32) for (int i = 0, mr; i < count; i += mr)
+	{
+		mr = attention_avx512_height(count - i);
+		float *y = out + (size_t)i * (size_t)out_stride + j;
 #define ATTENTION_VALUES(m) \
 	case m: \
 		if (d - j > 16) \
@@ -201,11 +201,11 @@ RT_INLINE RT_TARGET_AVX512 void attention_avx512_block(float *out, int out_strid
 		else \
 			attention_avx512_values(y, out_stride, score + i, v + j, wide, keys, d - j, inverse + i, m, 1); \
 		break;
-			switch (mr) {
-				ATTENTION_VALUES(1) ATTENTION_VALUES(2) ATTENTION_VALUES(4) ATTENTION_VALUES(8)
-			}
-#undef ATTENTION_VALUES
+		switch (mr) {
+			ATTENTION_VALUES(1) ATTENTION_VALUES(2) ATTENTION_VALUES(4) ATTENTION_VALUES(8)
 		}
+#undef ATTENTION_VALUES
+	}
 }
 
 /* selects: a literal at the call. */

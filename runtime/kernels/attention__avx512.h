@@ -1,4 +1,5 @@
-/* attention__avx512.h: shared by the AVX-512 attentions. */
+/* attention__avx512.h: shared by the AVX-512 attentions. The loops over elements and keys are not unrolled:
+ * they are as fast, and Clang takes 30 % less time. */
 #ifndef RT_ATTENTION__AVX512_H
 #define RT_ATTENTION__AVX512_H
 #include "bias__scalar.h"
@@ -22,7 +23,8 @@ RT_INLINE RT_TARGET_AVX512 void attention_avx512_keys(float *score, int stride, 
 	__m512 acc[8][2];
 	RT_UNROLL_FULL for (int t = 0; t < mr; t++) RT_UNROLL_FULL for (int v = 0; v < nv; v++) acc[t][v]
 		= _mm512_setzero_ps();
-	for (int j = 0; j < d; j++) {
+	RT_UNROLL_NONE for (int j = 0; j < d; j++)
+	{
 		__m512 x[2];
 		RT_UNROLL_FULL for (int v = 0; v < nv; v++) x[v] = _mm512_loadu_ps(queries + 32 * (size_t)j + 16 * v);
 		RT_UNROLL_FULL for (int t = 0; t < mr; t++)
@@ -46,7 +48,8 @@ RT_INLINE RT_TARGET_AVX512 void attention_avx512_values(float *out, int out_stri
 	const __mmask16 m[2] = {math_avx512_first(columns), math_avx512_first(columns - 16)};
 	RT_UNROLL_FULL for (int i = 0; i < mr; i++) RT_UNROLL_FULL for (int j = 0; j < nv; j++) acc[i][j]
 		= _mm512_setzero_ps();
-	for (int t = 0; t < keys; t++) {
+	RT_UNROLL_NONE for (int t = 0; t < keys; t++)
+	{
 		__m512 row[2];
 		RT_UNROLL_FULL for (int j = 0; j < nv; j++) row[j] = _mm512_maskz_loadu_ps(
 			m[j], v + (size_t)t * (size_t)v_stride + 16 * j);
