@@ -154,12 +154,14 @@ bool body_convolve(Body *b)
 	const long long width = (long long)value_unit(node->results[0]),
 					heads = node->attr.has & A_heads ? (long long)node->attr.heads : 0;
 	const Type *weights = &node->args[1]->type;
-	const long long taps = heads ? weights->dim[1].plus / heads : weights->dim[0].plus;
+	const bool own = weights->rank == 2;
+	const long long taps = heads ? weights->dim[own].plus / heads : weights->dim[0].plus;
 	body_param(b, "x", node->args[0]);
 	body_param(b, "weights", node->args[1]);
-	b->name = mem_printf(b->e->mem, "convolve_%lld_%lld_%lld", width, taps, heads);
-	fprintf(b->code, "\t\t%s(%s, %s, %s, %s, %lld, %lld, %lld);\n", b->kernel->function, body_pointer(b, 0),
-		body_pointer(b, 1), body_pointer(b, 2), body_dim(b, node->args[0]->type.dim[0]), width, taps, heads);
+	b->name = mem_printf(b->e->mem, "convolve_%s%lld_%lld_%lld", own ? "" : "alike_", width, taps, heads);
+	fprintf(b->code, "\t\t%s(%s, %s, %s, %s, %lld, %lld, %lld, %d);\n", b->kernel->function,
+		body_pointer(b, 0), body_pointer(b, 1), body_pointer(b, 2), body_dim(b, node->args[0]->type.dim[0]),
+		width, taps, heads, own);
 	b->per_token = 2.0 * (double)(taps * width);
 	return true;
 }

@@ -122,12 +122,13 @@ static Value *convolution(Builder *b, Value *x, Value *y)
 	const char *origin = block_origin(b, 0, "conv"),
 			   *stem = builder_text(b, "%sencoder.conv.conv", b->prefix),
 			   *norm = builder_text(b, "%sencoder.conv.LayerNorm", b->prefix);
-	Value *taps[CONV_MOST];
-	if (desc->conv % 2 == 0 || desc->hidden % desc->conv_groups != 0)
+	enum { TAPS_MOST = 15 }; /* arguments of a concat */
+	Value *taps[TAPS_MOST];
+	if (desc->conv % 2 == 0 || desc->conv > TAPS_MOST || desc->hidden % desc->conv_groups != 0)
 		builder_fail(b, EXIT_UNSUPPORTED,
-			"%s is %d and %s %d; expected an odd number, and a divisor of %s %d", size_name(desc, SIZE_CONV),
-			desc->conv, size_name(desc, SIZE_CONV_GROUPS), desc->conv_groups, size_name(desc, SIZE_HIDDEN),
-			desc->hidden);
+			"%s is %d and %s %d; expected an odd number up to 15, and a divisor of %s %d",
+			size_name(desc, SIZE_CONV), desc->conv, size_name(desc, SIZE_CONV_GROUPS), desc->conv_groups,
+			size_name(desc, SIZE_HIDDEN), desc->hidden);
 	for (int32_t t = 0; t < desc->conv && !b->failed; t++) {
 		const Attrs shift = {.has = A_start, .start = t - desc->conv / 2};
 		taps[t] = shift.start ? build_op(b, OP_SHIFT, &x, 1, &shift, origin) : x;

@@ -5,8 +5,8 @@
 #define BERTC_DESCRIPTION_H
 #include "codegen/codegen.h"
 
-enum { CONV_MOST = 15 }; /* tokens that a convolution reads */
-struct json_t;           /* of jansson: files that read config.json include it */
+enum { CONV_MOST = 1023 }; /* tokens that a convolution reads */
+struct json_t;             /* of jansson: files that read config.json include it */
 
 /* SIZE_LAYERS etc.: index of each size of an encoder. MOST_LAYERS etc.: its upper bound. SIZE_LABELS is not a
  * size of the encoder, but messages name it like one. */

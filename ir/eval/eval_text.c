@@ -279,12 +279,13 @@ bool eval_CONVOLVE(const Node *node, const EvalArray *const *args, EvalArray *re
 	(void)diag;
 	const int64_t rows = args[0]->dim[0], width = args[0]->dim[1],
 				  heads = node->attr.has & A_heads ? node->attr.heads : 0,
-				  taps = heads ? args[1]->dim[1] / heads : args[1]->dim[0];
+				  own = node->args[1]->type.rank == 2,
+				  taps = heads ? args[1]->dim[own] / heads : args[1]->dim[0];
 	for (int64_t i = 0; i < rows; i++)
 		for (int64_t k = 0; k < taps; k++) {
 			const int64_t from = i + k - taps / 2;
 			for (int64_t c = 0; c < width && from >= 0 && from < rows; c++) {
-				const int64_t at = heads ? (i * heads + c / (width / heads)) * taps + k : k * width + c;
+				const int64_t at = heads ? (own * i * heads + c / (width / heads)) * taps + k : k * width + c;
 				results[0].v[i * width + c] += eval_at(args[1], at) * eval_at(args[0], from * width + c);
 			}
 		}

@@ -82,22 +82,26 @@ bool infer_SHIFT(const Node *node, Type results[RESULTS_MAX], Diag *diag)
 
 bool infer_CONVOLVE(const Node *node, Type results[RESULTS_MAX], Diag *diag)
 {
+	const bool by_head = node->attr.has & A_heads;
 	if (!expect_float(node, 0, diag) || !expect_rank(node, 0, 2, 2, diag) || !expect_float(node, 1, diag)
-		|| !expect_rank(node, 1, 2, 2, diag))
+		|| !expect_rank(node, 1, by_head ? 1 : 2, 2, diag))
 		return false;
 	const Type *a = arg_type(node, 0), *b = arg_type(node, 1);
+	const Dim last = b->dim[b->rank - 1];
 	const long long heads = node->attr.heads;
 	results[0] = type_make(DT_F32, 2, a->dim[0], a->dim[1]);
-	if (!(node->attr.has & A_heads))
+	if (!by_head)
 		return (dim_is_number(b->dim[0]) && dim_equal(b->dim[1], a->dim[1]))
 			|| node_error(node, diag, "%s is %s, expected some rows of weights for the columns of %s, %s",
 				ARG_TEXT(1), ARG_TEXT(0));
 	if (heads < 1 || !dim_is_number(a->dim[1]) || a->dim[1].plus % heads != 0)
 		return node_error(
 			node, diag, "heads is %lld, expected a divisor of the columns of %s, %s", heads, ARG_TEXT(0));
-	return (dim_equal(b->dim[0], a->dim[0]) && dim_is_number(b->dim[1]) && b->dim[1].plus % heads == 0)
-		|| node_error(node, diag, "%s is %s, expected weights of %lld heads for each row of %s, %s",
-			ARG_TEXT(1), heads, ARG_TEXT(0));
+	const bool rows = b->rank == 1 || dim_equal(b->dim[0], a->dim[0]);
+	return (rows && dim_is_number(last) && last.plus % heads == 0)
+		|| node_error(node, diag,
+			"%s is %s, expected weights of %lld heads, for each row of %s, %s, or for all", ARG_TEXT(1),
+			heads, ARG_TEXT(0));
 }
 
 bool infer_FOURIER(const Node *node, Type results[RESULTS_MAX], Diag *diag)

@@ -9,9 +9,9 @@ RT_INLINE void convolve_add(float *out, const float *x, const float *w, int n, i
 }
 
 /* out[i][c] = sum over k of x[i + k - taps / 2][c] times weights[k][c], or, with heads, times
- * weights[i][head of c][k]; arrays [rows][width]. */
+ * weights[i][head of c][k], or weights[head of c][k] if rows have none of their own; arrays [rows][width]. */
 RT_INLINE void convolve_f32__scalar(
-	float *out, const float *x, const float *weights, int rows, int width, int taps, int heads)
+	float *out, const float *x, const float *weights, int rows, int width, int taps, int heads, int own)
 {
 	memset(out, 0, (size_t)rows * (size_t)width * sizeof *out);
 	for (int i = 0; i < rows; i++)
@@ -22,6 +22,7 @@ RT_INLINE void convolve_f32__scalar(
 				convolve_add(row, from, weights + (size_t)k * (size_t)width, width, 1);
 			for (int h = 0, size = heads ? width / heads : 0; h < heads; h++)
 				convolve_add(row + h * size, from + h * size,
-					weights + ((size_t)i * (size_t)heads + (size_t)h) * (size_t)taps + k, size, 0);
+					weights + ((size_t)(own ? i : 0) * (size_t)heads + (size_t)h) * (size_t)taps + k, size,
+					0);
 		}
 }

@@ -261,6 +261,17 @@ FAMILIES = {
         names={"num_attention_heads": None},
         idle=lambda name, c: not c.tie_word_embeddings and name == "cls.predictions.bias",
     ),
+    "nystromformer": Family(
+        "Nystromformer",
+        classifies_pooled=False,
+        headless=True,
+        keys=lambda r, keys: {
+            "conv_kernel_size": r.choice([1, 3, 9, 65]),
+            "vocab_size": keys["vocab_size"] + 257,
+        },
+        tokenizer=lambda directory, size, seed: write_byte_level(directory, size, seed, older=False),
+        idle=lambda name, c: not c.tie_word_embeddings and name == "cls.predictions.bias",
+    ),
     "nomic_bert": Family(
         "NomicBert",
         without=("qa",),
@@ -312,7 +323,7 @@ TESTED = ["bert", "distilbert", "roberta", "electra", "albert", "modernbert", "m
 TESTED += ["mobilebert", "xlnet", "deberta", "deberta-v2", "convbert", "fnet"]
 # Those that are made of parts of others: test_golden.py builds a model of each; all tests with FULL.
 RENAMED = ["xlm-roberta", "camembert", "ernie", "megatron-bert", "nomic_bert"]
-RENAMED += ["jina_embeddings_v3", "eurobert", "roformer", "rembert", "squeezebert"]
+RENAMED += ["jina_embeddings_v3", "eurobert", "roformer", "rembert", "squeezebert", "nystromformer"]
 if os.environ.get("FULL"):
     TESTED += RENAMED
 

@@ -265,13 +265,14 @@ static void check_convolve(void)
 	for (int n = 0; n < 4 * ROWS * TAPS; n++) {
 		static const int heads_of[] = {0, 1, 3, 12};
 		const int heads = heads_of[n % 4], rows = n / 4 % ROWS + 1, taps = n / 4 / ROWS + 1;
-		convolve_f32__scalar(y, x, w, rows, H, taps, heads);
+		const int own = rows % 2;
+		convolve_f32__scalar(y, x, w, rows, H, taps, heads, own);
 		for (int at = 0; at < rows * H; at++) {
 			const int i = at / H, c = at % H;
 			double sum = 0;
 			for (int k = 0; k < taps; k++) {
 				const int from = i + k - taps / 2,
-						  weight = heads ? (i * heads + c / (H / heads)) * taps + k : k * H + c;
+						  weight = heads ? (own * i * heads + c / (H / heads)) * taps + k : k * H + c;
 				if (from >= 0 && from < rows)
 					sum += (double)x[from * H + c] * (double)w[weight];
 			}

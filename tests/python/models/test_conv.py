@@ -39,9 +39,19 @@ def refused(directory, code, word, **keys):
 for size, groups, act in ((1, 1, "gelu"), (3, 1, "tanh"), (5, 4, "relu")):
     good = check(size, groups, act)
 refused(good, (4,), "conv_kernel_size", conv_kernel_size=4)
-refused(good, (3,), "conv_kernel_size", conv_kernel_size=16)
+refused(good, (4,), "conv_kernel_size", conv_kernel_size=16)
 refused(good, (3, 4), "conv_kernel_size", conv_kernel_size="3")
 refused(good, (4,), "conv_groups", conv_groups=5)
 refused(good, (3,), "encoder.conv.conv.weight is f32[24,6,5], expected [24,12,5]", conv_groups=2)
 refused(good, (4,), "conv_act", conv_act="nosuch")
+for family, keys in (
+    ("convbert", {"conv_kernel_size": 4}),
+    ("convbert", {"head_ratio": 0}),
+    ("nystromformer", {"conv_kernel_size": 4}),
+    ("nystromformer", {"num_landmarks": 32}),
+    ("fnet", {"use_tpu_fourier_optimizations": True}),
+):
+    if not (TMP / family).exists():
+        random_model(family, "encoder", 1, TMP / family, tokenizer=False)
+    refused(TMP / family, (3, 4), next(iter(keys)), **keys)
 print("3 convolutions")

@@ -130,12 +130,15 @@ def check_stored(case):
     assert refused, "nothing was refused"
 
 
+OLDER_SHARED = ("bert", "mobilebert", "roformer", "squeezebert", "nystromformer")
+
+
 def older_differs(case, tied, matrix, bias):
     """The number of tensors that transformers 4.57.6 takes from another place, as measured. It always ties
     the matrices, and also the bias of an untied decoder. If there are two biases, BERT, MobileBERT,
     RoFormer and SqueezeBERT take the head's."""
     table = tied is not False and matrix == "both"
-    both = bias == "both biases" and case.family in ("bert", "mobilebert", "roformer", "squeezebert")
+    both = bias == "both biases" and case.family in OLDER_SHARED
     return table + both + (tied is False and bias == "shared")
 
 
@@ -277,10 +280,11 @@ def check_checkpoints(case):
 
 
 def rounded(model):
-    """Angles of rotary positions stay as they are."""
+    """Angles of rotary positions and Nystromformer's vectors of taps stay as they are."""
     small = copy.deepcopy(model)
     for name, p in small.named_parameters():
-        if p.dim() > 1 and not re.search("rel_embeddings|embed_positions", name):  # used in products before
+        # the rows for distances are used in products before
+        if p.dim() > 1 and not re.search(r"rel_embeddings|embed_positions|self\.conv\.", name):
             p.data.copy_(p.data.bfloat16().float())
     return small
 

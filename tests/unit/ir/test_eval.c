@@ -140,6 +140,10 @@ static void test_moves(void)
 		"%a = const [1, 2, 3, 4] : f32[2,2]\n %b = const [1, 0, 0, 1, 0, 1, 1, 0] : f32[2,4]\n"
 		" %y = convolve %a, %b {heads=2} : f32[2,2]", /* T = 2: the row before, then the own */
 		0, 2, 3, 2);
+	CHECK(1,
+		"%a = const [1, 2, 3, 4] : f32[2,2]\n %b = const [1, 10, 0, 1] : f32[4]\n"
+		" %y = convolve %a, %b {heads=2} : f32[2,2]",
+		10, 2, 31, 4);
 	CHECK_NOTHING(ROWS2 "%w = const splat(1) : f32[1,3]\n %y = convolve %x, %w : f32[S,3]");
 	CHECK(1, "%a = const [1, 5, 2, 6, 4, 9, 8, 7] : f32[4,2]\n %y = fourier %a : f32[4,1]", 15, -2, -5, -4);
 	CHECK(1, "%a = const [3, 5] : f32[1,2]\n %y = fourier %a : f32[1,1]", 3);
