@@ -288,6 +288,9 @@ identity, sigmoid = "torch.nn.modules.linear.Identity", "torch.nn.modules.activa
 one, three = classifier("one", 1), classifier("three", 3)
 scores("today's, one label", kept(one, "ce-one"))
 scores("today's, three labels", kept(three, "ce-three"))
+for home in TMP / "ce-one", TMP / "ce-three":
+    set_keys(home / "config_sentence_transformers.json", activation_fn=None)
+    scores("no activation is named", home)
 scores("today's, identity", kept(one, "ce-identity", activation_fn=nn.Identity()))
 scores("today's, tanh of three", kept(three, "ce-tanh", activation_fn=nn.Tanh()))
 scores("old, identity", classifier("old", 1, sbert_ce_default_activation_function=identity))
