@@ -401,7 +401,7 @@ ModelDesc *description_from_hf(const char *directory, const LoadOptions *options
 		&& (!reader.bare || options->base || find_pooler(&reader)) && read_limits(&reader)
 		&& description_check(desc, options, diag);
 	if (good)
-		keys_check(KEYS_CONFIG, config, desc->family, reader.config_path, diag);
+		keys_check(KEYS_CONFIG, config, desc, reader.config_path, diag);
 	json_decref(config);
 	if (good)
 		return desc;

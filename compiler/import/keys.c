@@ -35,7 +35,7 @@ static bool in_family(const Family *family, const char *key)
 	return found;
 }
 
-void keys_check(KeyFile file, const json_t *object, const Family *family, const char *path, Diag *diag)
+void keys_check(KeyFile file, const json_t *object, ModelDesc *desc, const char *path, Diag *diag)
 {
 	enum { SHOWN_BYTES = 200 };
 	char list[2 * SHOWN_BYTES] = "";
@@ -44,13 +44,17 @@ void keys_check(KeyFile file, const json_t *object, const Family *family, const 
 	json_object_foreach((json_t *)(uintptr_t)object, key, value)
 	{
 		const size_t used = strlen(list);
-		if (in_table(file, key) || (family && in_family(family, key)))
+		if (in_table(file, key) || (file == KEYS_CONFIG && in_family(desc->family, key)))
 			continue;
 		if (used < SHOWN_BYTES)
 			snprintf(list + used, sizeof list - used, "%s%.80s", used ? ", " : "", key);
 		else if (list[used - 1] != '.')
 			snprintf(list + used, sizeof list - used, ", ...");
 	}
-	if (*list)
-		diag_warn(diag, 0, "%s has keys that bertc does not know; they have no effect: %s", path, list);
+	if (!*list)
+		return;
+	diag_warn(diag, 0, "%s has keys that bertc does not know; they have no effect: %s", path, list);
+	const char *before = desc->unknown_keys, *name = strrchr(path, '/');
+	desc->unknown_keys = mem_printf(
+		desc->mem, "%s%s%s: %s", before ? before : "", before ? "; " : "", name ? name + 1 : path, list);
 }

@@ -17,6 +17,7 @@ typedef enum KeyFile {
 	KEYS_DROPOUT
 } KeyFile;
 
-/* Warns about keys of the object that are neither in the table nor, for config.json, in the family. */
-void keys_check(KeyFile, const json_t *object, const Family *, const char *path, Diag *);
+/* Warns about keys of the object that are neither in the table nor, for config.json, in the family. Adds them
+ * to desc->unknown_keys. */
+void keys_check(KeyFile, const json_t *object, ModelDesc *desc, const char *path, Diag *);
 #endif

@@ -119,6 +119,8 @@ static void set_meta(Module *module, const ModelDesc *desc)
 		snprintf(line, sizeof line, "%s%s", META_PROMPT, desc->prompt[i].name);
 		module_set_meta(module, line, desc->prompt[i].text);
 	}
+	if (desc->unknown_keys)
+		module_set_meta(module, "unknown_keys", desc->unknown_keys);
 	if (desc->default_prompt)
 		module_set_meta(module, META_DEFAULT_PROMPT, desc->default_prompt);
 }

@@ -195,7 +195,7 @@ bool sbert_read_encoder(ModelDesc *desc, const char *directory, SbertEncoder *en
 			good = diag_error_in(diag, EXIT_INPUT, reader.path, 0, "is not a JSON object");
 		if (good && json_object_size(json) > 0)
 			encoder->file = names[i];
-		keys_check(KEYS_ENCODER, json, NULL, reader.path, diag);
+		keys_check(KEYS_ENCODER, json, desc, reader.path, diag);
 		good = good && read_keys(&reader, json);
 		json_decref(json);
 		if (!good)

@@ -13,7 +13,7 @@ static json_t *read_config(SbertReader *r, KeyFile keys, const char *folder, con
 		json_decref(json);
 		return NULL;
 	}
-	keys_check(keys, json, NULL, *path, r->diag);
+	keys_check(keys, json, r->desc, *path, r->diag);
 	return json;
 }
 

@@ -103,7 +103,7 @@ static bool read_module(SbertReader *r, const json_t *item, size_t at)
 	if (!json_is_object(item))
 		return diag_error_in(
 			r->diag, EXIT_INPUT, r->path, 0, "module %zu is %s, expected an object", at, json_kind(item));
-	keys_check(KEYS_MODULES, item, NULL, r->path, r->diag);
+	keys_check(KEYS_MODULES, item, r->desc, r->path, r->diag);
 	if (!json_member_text(item, "type", &type, r->path, r->diag)
 		|| !json_member_text(item, "path", &folder, r->path, r->diag))
 		return false;
@@ -200,7 +200,7 @@ static bool read_settings(SbertReader *r)
 	bool good = json != NULL;
 	if (good && !json_is_object(json))
 		good = diag_error_in(r->diag, EXIT_INPUT, path, 0, "is not a JSON object");
-	keys_check(KEYS_SETTINGS, json, NULL, path, r->diag);
+	keys_check(KEYS_SETTINGS, json, r->desc, path, r->diag);
 	good = good && read_kind(r, json, path) && read_prompts(r, json, path)
 		&& (!r->sbert->scores || read_activation(r, json, path))
 		&& json_member_int(json, "truncate_dim", 1, INT32_MAX, &dim, path, r->diag);

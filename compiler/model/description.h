@@ -113,6 +113,7 @@ typedef struct ModelDesc {
 		const char *name, *text;
 	} *prompt;
 	const char *default_prompt; /* the name of one of them; NULL: none */
+	const char *unknown_keys;   /* of JSON files, as "FILE: KEY, KEY; FILE: KEY"; NULL: none */
 	int32_t max_tokens;
 	const char *max_tokens_rule; /* origin of max_tokens */
 	const char *delta; /* path of a delta.safetensors; its tensors replace those of weights; NULL: none */

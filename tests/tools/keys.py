@@ -33,7 +33,9 @@ def page():
         "# Keys of a model's files",
         "",
         "`bertc` obeys these keys, refuses values of them that would change an answer, or ignores them",
-        "because they change no answer. Any other key gives a warning. `config.json` may also have the sizes",
+        "because they change no answer. Any other key gives a warning, and `--about` of the program",
+        "names it.",
+        "`config.json` may also have the sizes",
         "and other keys that a family lists in `compiler/families/`. The source of this page is",
         "`compiler/import/keys.def`; `tests/tools/keys.py --write` renews it.",
     ]

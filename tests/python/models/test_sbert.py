@@ -220,6 +220,11 @@ for row, type in enumerate(types):
     (home / "modules.json").write_text(json.dumps(changed))
     refuses(home, type, "not supported")
 (home / "modules.json").write_text(json.dumps(rows))
+set_keys(home / "sentence_bert_config.json", strange=1)
+set_keys(home / "config_sentence_transformers.json", other=2)
+bir = build(home, TMP / "unknown.bir", "--emit=bir").read_text()
+told = "config_sentence_transformers.json: other; sentence_bert_config.json: strange"
+assert f'meta "unknown_keys" "{told}"' in bir and loads(home)[1].count("does not know") == 2
 for key, value in {
     "processing_kwargs": {"text": {"add_special_tokens": False}},
     "processor_kwargs": {"do_lower_case": False},
