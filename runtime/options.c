@@ -25,6 +25,8 @@ enum {
 	RT_OPT_RAW,
 	RT_OPT_TOKENS,
 	RT_OPT_SCHEME,
+	RT_OPT_AGGREGATION,
+	RT_OPT_FORMAT,
 	RT_OPT_THRESHOLD,
 	RT_OPT_STRICT,
 	RT_OPT_OVERFLOW,
@@ -66,6 +68,11 @@ static const struct ProgramOption {
 	{"scheme", "NAME", RT_OPT_SCHEME,
 		"tagging: what prefixes of labels mean: io, iob1, iob2, ioe2, bioes or bilou (default: the labels "
 		"tell)"},
+	{"aggregation", "HOW", RT_OPT_AGGREGATION,
+		"tagging: words and scores as in the pipeline of transformers: simple, first, average or max "
+		"(default: the first token decides, and words are those of the tokenizer)"},
+	{"format", "NAME", RT_OPT_FORMAT,
+		"tagging: jsonl (as --json), conll (as --tokens), or xml: the text with its spans as elements"},
 	{"threshold", "X", RT_OPT_THRESHOLD,
 		"multi-label: print all labels with a score of at least X (0.5); a tagger prints only the best of "
 		"them"},
@@ -307,6 +314,14 @@ RT_FN int program_option(RtProgram *p, int code, const char *argument)
 		return program_integer(argument, 1, 1000000, &o->top)
 			? 0
 			: program_usage(p, "--top=%s: expected 1 to 1000000", argument);
+	case RT_OPT_AGGREGATION:
+		return task_set_aggregation(o, argument)
+			? 0
+			: program_usage(p, "--aggregation=%s: expected simple, first, average or max", argument);
+	case RT_OPT_FORMAT:
+		return task_set_format(o, argument)
+			? 0
+			: program_usage(p, "--format=%s: expected jsonl, xml or conll", argument);
 	case RT_OPT_REPEAT:
 		return program_integer(argument, 1, 1000000, &o->repeat)
 			? 0
@@ -433,10 +448,9 @@ RT_FN int program_check(RtProgram *p)
 		return bad_prompt;
 	if (o->raw && (m->nheads == 0 || m->heads[0].task != RT_TASK_EMBED || o->json))
 		return program_usage(p, "--raw is only for embeddings, without --json");
-	if (o->tokens && (m->nheads == 0 || m->heads[0].task != RT_TASK_TAG || o->ids))
-		return program_usage(p, "--tokens is only for taggers with text input");
-	if (o->scheme && (m->nheads == 0 || m->heads[0].task != RT_TASK_TAG || o->tokens))
-		return program_usage(p, "--scheme is only for the spans of taggers");
+	const char *untagged = task_tags_refuse(m, o);
+	if (untagged)
+		return program_usage(p, "%s", untagged);
 	if (o->hidden) {
 		for (int32_t k = 0; k < m->noutputs; k++)
 			if (strcmp(m->outputs[k].name, "hidden") == 0 && m->outputs[k].per_token)

@@ -72,7 +72,8 @@ RT_FN int32_t rt_threads_parse(const char *text);
 typedef struct RtOptions {
 	int prefault, huge_pages, json, ids, tokenize, logits, hidden, raw, tokens, strict, about, bench, profile,
 		allow_no_answer, multi_label;
-	int overflow, threads, batch, repeat, scheme; /* scheme: 1 + RT_SCHEME_..; 0: that of the labels */
+	int overflow, threads, batch, repeat, xml, format, aggregation,
+		scheme; /* scheme: 1 + RT_SCHEME_..; 0: that of the labels */
 	double threshold, own[RT_OPTIONS_MAX];
 	uint32_t has_own;                                    /* bits of the model's options that were given */
 	const char *seq, *query, *labels, *pattern, *prompt; /* pattern: --template */
@@ -147,6 +148,14 @@ RT_FN void program_read(RtProgram *, RtItem *);
 RT_FN int prompt_choose(RtProgram *);
 RT_FN const char *prompt_text(RtProgram *, const char *text, size_t *bytes);
 RT_FN void prompt_help(const RtModel *);
+/* ---- tags.c, aggregate.c --------------------------------------------------------------------- */
+enum { RT_AGGREGATE_SIMPLE = 1, RT_AGGREGATE_FIRST, RT_AGGREGATE_AVERAGE, RT_AGGREGATE_MAX };
+/* Label and probability of one token, from the logits of its n labels. */
+RT_FN RtWord task_tag(const RtHead *, const float *logits, int32_t n, double threshold);
+RT_FN void task_print_tags(RtProgram *, const RtItem *, const RtHead *);
+RT_FN const char *task_tags_refuse(const RtModel *, const RtOptions *); /* NULL, or what is wrong */
+RT_FN int task_set_aggregation(RtOptions *, const char *word);          /* false: no such word */
+RT_FN int task_set_format(RtOptions *, const char *word);
 /* ---- rerank.c -------------------------------------------------------------------------------- */
 RT_FN int rerank_check(const RtProgram *);            /* 0, or the exit code of what it has said */
 RT_FN void rerank_print(RtProgram *, const RtItem *); /* with --top: keeps it */

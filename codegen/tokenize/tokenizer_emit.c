@@ -227,6 +227,7 @@ static size_t add_template(Blob *blob, const TemplateItem *items, int32_t count)
 bool tokenizer_layout(const TokenizerDesc *desc, Blob *blob, TokenizerLayout *layout, Diag *diag)
 {
 	*layout = (TokenizerLayout){.mask_id = desc->mask_id,
+		.unk_id = desc->unk_id,
 		.trim_prefix = desc->trim_prefix,
 		.cut_left = desc->cut_left,
 		.nsingle = desc->nsingle,

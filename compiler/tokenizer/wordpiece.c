@@ -95,6 +95,7 @@ static bool layout_tables(const TokenizerDesc *desc, Blob *blob, TokenizerLayout
 	const WordPiece *data = data_of(desc);
 	List units;
 	const bool good = layout_vocab(desc, &units, diag);
+	layout->continues = data->prefix[0] != '\0';
 	layout->model_number[WORDPIECE_UNK] = desc->unk_id;
 	layout->model_number[WORDPIECE_CHARS] = data->max_word_chars;
 	layout->model_number[WORDPIECE_INSIDE] = trie_walk(&units, data->prefix, (int32_t)strlen(data->prefix));

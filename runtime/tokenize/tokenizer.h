@@ -107,6 +107,8 @@ typedef struct RtPiece {
 #define RT_TOKENIZER_NUMBERS(NUMBER) \
 	NUMBER(ids) /* largest id + 1 */ \
 	NUMBER(mask_id) \
+	NUMBER(unk_id) \
+	NUMBER(continues) /* spellings of tokens inside a word begin with a prefix ("##ing") */ \
 	NUMBER(nadded_raw) \
 	NUMBER(nadded_clean) \
 	NUMBER(trim_prefix) /* trim keeps the first character of a text's first token */ \

@@ -10,6 +10,8 @@
 #include "runtime/answers.c"
 #include "runtime/threads.c"
 #include "runtime/labels.c"
+#include "runtime/aggregate.c"
+#include "runtime/tags.c"
 #include "runtime/tasks.c"
 #include "runtime/rerank.c"
 #include "runtime/prompts.c"
