@@ -12,6 +12,7 @@
 #include "runtime/tasks.c"
 #include "runtime/rerank.c"
 #include "runtime/prompts.c"
+#include "runtime/start.c"
 #include "runtime/options.c"
 #include "runtime/read.c"
 #include "runtime/zero_shot.c"
