@@ -6,20 +6,11 @@
 
 enum { PAIRS_MAX = (1 << 22) + 1 }; /* one more than bpe.c accepts */
 typedef struct Pair {
-	const char *whole; /* in the arena */
+	const char *whole; /* lives in an object */
 	int32_t cut;       /* bytes of the left part */
-	int32_t left, right, left_length, right_length, order;
+	int32_t left_length, right_length, order;
 	double score;
 } Pair;
-
-/* Ids of both parts in the file, in ascending order. */
-static int by_parts(const void *a, const void *b)
-{
-	const Pair *x = a, *y = b;
-	if (x->left != y->left)
-		return x->left < y->left ? -1 : 1;
-	return (x->right > y->right) - (x->right < y->right);
-}
 
 /* Better scores first, then longer left and right parts, then the order before. */
 static int by_score(const void *a, const void *b)
@@ -46,19 +37,18 @@ static int32_t characters(const char *text, int32_t bytes)
 static void add_pairs(const json_t *ids, const char *whole, double score, List *pairs)
 {
 	const int32_t bytes = (int32_t)strlen(whole);
-	const size_t before = pairs->count;
 	for (int32_t cut = 1; cut < bytes && pairs->count < PAIRS_MAX; cut++) {
-		if (((unsigned char)whole[cut] & 0xC0) == 0x80)
+		if (((unsigned char)whole[cut] & 0xC0) == 0x80 || !json_object_getn(ids, whole, (size_t)cut)
+			|| !json_object_get(ids, whole + cut))
 			continue;
-		const json_t *left = json_object_getn(ids, whole, (size_t)cut),
-					 *right = json_object_get(ids, whole + cut);
-		if (left && right)
-			list_add(pairs,
-				&(Pair){whole, cut, (int32_t)json_integer_value(left), (int32_t)json_integer_value(right),
-					characters(whole, cut), characters(whole + cut, bytes - cut), 0, score});
+		list_add(pairs,
+			&(Pair){.whole = whole,
+				.cut = cut,
+				.left_length = characters(whole, cut),
+				.right_length = characters(whole + cut, bytes - cut),
+				.order = (int32_t)pairs->count,
+				.score = score});
 	}
-	if (pairs->count > before)
-		qsort((Pair *)pairs->items + before, pairs->count - before, sizeof(Pair), by_parts);
 }
 
 /* {"piece": id}: of equal pieces the last counts, in the place of the first. */
@@ -80,8 +70,6 @@ static json_t *merges_of(const SpmFile *spm, const char *const *texts, const dou
 		json_object_set_new(file_ids, pieces[i].text, json_integer((json_int_t)i));
 	json_object_foreach(ids, text, id) add_pairs(file_ids, text, scores[json_integer_value(id)], &pairs);
 	Pair *all = pairs.items;
-	for (size_t i = 0; i < pairs.count; i++)
-		all[i].order = (int32_t)i;
 	if (pairs.count > 0)
 		qsort(all, pairs.count, sizeof *all, by_score);
 	for (size_t i = 0; i < pairs.count; i++)

@@ -137,7 +137,7 @@ for number, (name, model_type, file, settings) in enumerate(
     model = model_for(name)
     if settings is None:  # type BPE, with some pieces of equal scores
         settings, model.kind, model.unk_piece = {}, S.BPE, model.pieces[model.unk_id][0]
-        model.pieces = [(t, round(s, 1), kind) for t, s, kind in model.pieces]
+        model.pieces = [(t, float(round(s / 4)), kind) for t, s, kind in model.pieces]
     tok = converted(name, model, settings)
     named = {"tokenizer_class": name} if number % 2 else {}
     with tempfile.TemporaryDirectory() as directory:
@@ -146,6 +146,21 @@ for number, (name, model_type, file, settings) in enumerate(
         requests = [(T.PLENTY, t) for t in TEXTS] + [(T.PLENTY, *pair) for pair in pairs]
         for (_, *texts), got in zip(requests, T.ask(directory, file, requests)):
             check.same(got, T.expected(tok.encode(*texts), *texts), (name, settings, texts))
+
+for _ in range(12):  # type BPE, with few letters and few scores: many pairs compete
+    model = model_for("XLMRobertaTokenizer")
+    words = {"".join(r.choice("ab▁") for _ in range(r.randint(1, 6))) for _ in range(60)}
+    words = sorted(words | set("ab▁"))
+    r.shuffle(words)
+    model.pieces = model.pieces[:3] + [(w, float(-r.randint(1, 2)), S.NORMAL) for w in words]
+    model.kind = S.BPE
+    tok = converted("XLMRobertaTokenizer", model, {})
+    with tempfile.TemporaryDirectory() as directory:
+        write(directory, "sentencepiece.bpe.model", S.write(model), {}, "xlm-roberta")
+        texts = ["".join(r.choice("aabb ") for _ in range(40)) for _ in range(20)]
+        answers = T.ask(directory, "sentencepiece.bpe.model", [(T.PLENTY, t) for t in texts])
+        for text, got in zip(texts, answers):
+            check.same(got, T.expected(tok.encode(text), text), ("few letters", words, text))
 
 with tempfile.TemporaryDirectory() as directory:
     model = model_for("AlbertTokenizer")
