@@ -68,12 +68,15 @@ bool import_class_reads(TokenizerImport *import, const TokenizerModel *model)
 	const char *first = NULL;
 	for (int32_t i = CLASSES - 1; i >= 0; i--)
 		first = strcmp(classes[i].model, model->name) == 0 ? classes[i].name : first;
-	if (import->class ? strcmp(import->class->model, model->name) == 0 : reads_file(import))
+	const bool other = import->class && strcmp(import->class->model, model->name) != 0;
+	if (other && !import->class_name)
+		import->class = NULL; /* the model's own class does not count where it cannot read the file */
+	if (import->class ? !other : reads_file(import))
 		return true;
 	return diag_error_in(import->diag, EXIT_UNSUPPORTED, import->config_path, 0,
 		"tokenizer_class \"%.64s\" may read %s differently from %s; write tokenizer.json once with "
 		"transformers: AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)",
-		import->class ? import->class->name : import->class_name, model->files[0], first);
+		import->class_name, model->files[0], first);
 }
 
 /* ---- settings -------------------------------------------------------------------------------- */
