@@ -94,8 +94,7 @@ RT_FN int zero_shot_check(RtProgram *p)
 		return o->pattern || o->multi_label ? program_usage(p, "--template and --multi-label need --labels")
 											: 0;
 	const RtHead *head = m->nheads > 0 ? m->heads : NULL;
-	if (!head || head->task != RT_TASK_CLASSIFY || head->problem != RT_SINGLE || head->nlabels < 2
-		|| !m->takes_pairs)
+	if (!head || head->task != RT_TASK_CLASSIFY || head->nlabels < 2 || !m->takes_pairs)
 		return program_usage(
 			p, "--labels is only for classifiers of pairs, such as models for natural language inference");
 	if (o->ids || o->logits || o->hidden || o->query || o->overflow == RT_OVERFLOW_WINDOW)

@@ -325,8 +325,8 @@ static bool labels_check(const ResultOptions *result, Diag *diag)
 static bool labels_fit(const Loaded *loaded, Diag *diag)
 {
 	const Head *head = loaded->module->nheads > 0 ? &loaded->module->heads[0] : NULL;
-	return (head && head->task == TASK_CLASSIFY && head->problem == PROBLEM_SINGLE && head->nlabels > 1
-			   && loaded->tokenizer && loaded->tokenizer->npair > 0)
+	return (head && head->task == TASK_CLASSIFY && head->nlabels > 1 && loaded->tokenizer
+			   && loaded->tokenizer->npair > 0)
 		|| diag_error(diag, EXIT_UNSUPPORTED, 0,
 			"--labels is only for classifiers of pairs, such as models for natural language inference");
 }

@@ -75,6 +75,13 @@ def main():
             assert ("counts as entailment" in said) == (names[0] == "a"), said
         check(oracle, program, "nasi", "{} vobe, dela", False)
         check(oracle, program, "nasi,tara " + "lomi " * 12, "sela {}", True)
+    file = TMP / "bert-0" / "config.json"
+    config = json.loads(file.read_text())
+    raw = {"sbert_ce_default_activation_function": "torch.nn.modules.linear.Identity"}  # of a cross-encoder
+    file.write_text(json.dumps(config | raw))
+    crossed = build(TMP / "bert-0", TMP / "crossed", "--cpu=baseline")
+    assert answers(crossed, "--labels", LABELS) == answers(TMP / "bert-0.out", "--labels", LABELS)
+    file.write_text(json.dumps(config))
     for options in (
         ["--labels", ","],
         ["--labels", "a", "--template", "no gap"],
