@@ -122,6 +122,18 @@ def windows(model, tokenizer, program):
     want = expected(model, tokenizer, ("a", long, "b"))
     compare(short, want, "cut")
     assert row[1] == short[1] and row[0] != short[0], (row, short)
+    if tokenizer.cls_token == "[CLS]":  # one token for each word, wherever a window begins
+        text, rest = (tokenizer(t, add_special_tokens=False)["input_ids"] for t in ("a", long))
+        tail, limit = [tokenizer.sep_token_id], 60
+        lead = [tokenizer.cls_token_id, *text, *tail]
+        parts = [rest[i : i + limit] + tail for i in range(0, len(rest), limit)]
+        types = [[0] * len(lead) + [1] * len(part) for part in parts]
+        logits = [
+            model(torch.tensor([[lead + part]]), token_type_ids=torch.tensor([[kinds]])).logits[0]
+            for part, kinds in zip(parts, types)
+        ]
+        compare(row[0], torch.stack(logits).mean(), "the mean of the windows")
+        assert said["windows"] == len(parts) + 1, (said, len(parts))
     answers(program, [line], "--on-overflow=error", code=1)
 
 
