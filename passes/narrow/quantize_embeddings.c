@@ -84,7 +84,7 @@ bool pass_quantize_embeddings(Graph *graph, PassRun *run)
 	for (Node *node = graph->first, *next; node; node = next) {
 		next = node->next;
 		const Tensor *table = node->op == OP_EMBED ? value_tensor(node->args[0]) : NULL;
-		if (!table || !dtype_is_float(table->type.dtype) || (codes && value_is_const(node->args[1])))
+		if (!table || !dtype_is_float(table->type.dtype) || value_is_const(node->args[1]))
 			continue; /* fold-const makes a lookup at constant places a constant */
 		if (table_is_angles(graph, node->args[0]))
 			continue;
