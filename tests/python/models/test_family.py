@@ -26,6 +26,8 @@ def describe_builds_the_same(directory, out):
     assert files == sorted(f.name for f in (TMP / "described").iterdir()), files
     for file in files:
         direct, described = ((TMP / f / file).read_bytes() for f in ("direct", "described"))
+        # the description has no config.json
+        direct = re.sub(rb'meta "unknown_keys" .*\n', b"", direct)
         assert direct == described, f"describe changes the graph: {file}"
     (directory / "model.xml").unlink()
 
