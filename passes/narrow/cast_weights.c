@@ -34,9 +34,7 @@ static bool const_is_weight(const Graph *graph, const Value *value)
 {
 	for (const Node *node = graph->first; node; node = node->next)
 		for (int32_t i = 0; i < node->nargs; i++) {
-			/* rows at constant places are a smaller table, such as that of the heads that are left */
-			const bool rows = node->op == OP_EMBED && i == 0 && !value_is_const(node->args[1]);
-			bool weight = (node->op == OP_LINEAR && i == 1) || rows
+			bool weight = (node->op == OP_LINEAR && i == 1) || (node->op == OP_EMBED && i == 0)
 				|| (node->op == OP_EMBED_LAYERNORM && i % 2 == 0 && i < node->nargs - 2);
 			if (node->args[i] == value && !weight)
 				return false;
