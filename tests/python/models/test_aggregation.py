@@ -9,9 +9,12 @@ import random
 import re
 import warnings
 from pathlib import Path
+import torch
 from transformers import AutoModelForTokenClassification, AutoTokenizer, pipeline
 from _support import *
 from make_model import FAMILIES, random_model
+
+torch.set_num_threads(1)
 
 warnings.filterwarnings("ignore", message="Tokenizer does not support real words")
 HOW = ["simple", "first", "average", "max"]

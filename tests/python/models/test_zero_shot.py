@@ -2,10 +2,12 @@
 random models: templates, several labels, the columns of entailment, texts that are too long."""
 
 import json
-import sys
+import torch
 from transformers import AutoTokenizer, pipeline
 from _support import *
 from make_model import FAMILIES, random_model
+
+torch.set_num_threads(1)
 
 TEXTS = [
     "banana moti, sela!",
