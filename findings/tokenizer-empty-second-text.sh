@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# transformers 5.24.0, tokenizers: an empty second text is dropped when one pair is given, and kept when pairs
-# come in lists. tokenizer("a film", "") makes one segment, "[CLS] a film [SEP]". tokenizer(["a film"], [""])
-# makes two, "[CLS] a film [SEP] [SEP]", and the model's answer differs. So a reranker scores an empty document
-# in two ways, depending on the form of the call. The reason is a test of the text's truth, not of None. One
-# expects both forms to give the same ids. Fails if that changes.
+# transformers 5.24.0, tokenizers: an empty second text is dropped when one pair is given, and kept when
+# pairs come in lists. tokenizer("a film", "") makes one segment, "[CLS] a film [SEP]". tokenizer(["a
+# film"], [""]) makes two, "[CLS] a film [SEP] [SEP]", and the model's answer differs. So a reranker scores
+# an empty document in two ways, depending on the form of the call. The reason is a test of the text's
+# truth, not of None. One expects both forms to give the same ids. Fails if that changes.
 set -eu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
