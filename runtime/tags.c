@@ -160,7 +160,9 @@ RT_FN void tags_xml_text(FILE *out, const char *text, size_t bytes)
 			fprintf(out, "&%s;", byte == '&' ? "amp" : names[byte == '>']);
 		else if (byte == '\n' || byte == '\t' || byte == '\r')
 			putc(' ', out);
-		else if (length == 0 || byte < 0x20)
+		else if (length == 0 || byte < 0x20
+			|| (length == 3 && memcmp(text + at, "\xef\xbf\xbe", 2) == 0
+				&& (unsigned char)text[at + 2] >= 0xBE)) /* U+FFFE, U+FFFF */
 			fputs("\xef\xbf\xbd", out);
 		else
 			fwrite(text + at, 1, length, out);
@@ -182,12 +184,14 @@ RT_FN void tags_xml_name(FILE *out, const char *label)
 	}
 }
 
-/* --format=xml: the text with its spans as elements. */
+/* --format=xml: the text with its spans as elements. Tokens of one character have the same place: a span that
+ * begins inside the span before it is an element of what is left of it. */
 RT_FN void tags_print_xml(RtProgram *p, const RtItem *item, const RtSpan *spans, int32_t n)
 {
 	size_t done = 0;
 	for (int32_t i = 0; i < n; i++) {
-		const size_t start = (size_t)spans[i].start, end = (size_t)spans[i].end;
+		const size_t start = (size_t)spans[i].start > done ? (size_t)spans[i].start : done,
+					 end = (size_t)spans[i].end > start ? (size_t)spans[i].end : start;
 		tags_xml_text(p->out, item->text + done, start - done);
 		putc('<', p->out);
 		tags_xml_name(p->out, spans[i].type);
@@ -263,6 +267,7 @@ RT_FN void task_print_tags(RtProgram *p, const RtItem *item, const RtHead *head)
 RT_FN int task_set_aggregation(RtOptions *o, const char *word)
 {
 	static const char *const words[] = {"simple", "first", "average", "max"};
+	o->aggregation = 0;
 	for (int i = 0; i < 4; i++)
 		if (strcmp(word, words[i]) == 0)
 			o->aggregation = RT_AGGREGATE_SIMPLE + i;
@@ -271,11 +276,12 @@ RT_FN int task_set_aggregation(RtOptions *o, const char *word)
 
 RT_FN int task_set_format(RtOptions *o, const char *word)
 {
+	const int json = strcmp(word, "jsonl") == 0, tokens = strcmp(word, "conll") == 0;
 	o->format = 1;
-	o->json |= strcmp(word, "jsonl") == 0;
-	o->tokens |= strcmp(word, "conll") == 0;
+	o->json |= json;
+	o->tokens |= tokens;
 	o->xml = strcmp(word, "xml") == 0;
-	return o->json || o->tokens || o->xml;
+	return json || tokens || o->xml;
 }
 
 RT_FN const char *task_tags_refuse(const RtModel *m, const RtOptions *o)

@@ -60,6 +60,18 @@ def check_xml(program, texts):
         assert found == [(s["label"], s["text"]) for s in spans], (line, spans)
 
 
+def check_shared_places(program):
+    """Tokens of one character share its place; XML cannot hold U+FFFE and U+FFFF."""
+    texts = ["\U0001f600\ufdfa\u65e5" * 4, "a \U0001f600 \ufffe\uffff"]
+    for options in [], ["--aggregation=simple"]:
+        p = run(program, "--format=xml", *options, input="".join(t + "\n" for t in texts).encode())
+        lines = p.stdout.decode().split("\n")[:-1]
+        for text, line, spans in zip(texts, lines, spans_of(program, texts, *options), strict=True):
+            want = text.replace("\ufffe", "\ufffd").replace("\uffff", "\ufffd")
+            assert html.unescape(re.sub(r"</?[\w.-]+>", "", line)) == want, (text, line)
+            assert re.findall(r"<([\w.-]+)>", line) == [s["label"] for s in spans], (line, spans)
+
+
 def random_texts(most):
     rng = random.Random(5)
     words = "banana moti, sela! nasi-poto 42 x1 y2' über Ünïcode 日本 a zekuzekuzeku".split()
@@ -76,6 +88,7 @@ def check_random(family, names):
     program = build(folder, TMP / f"{family}.out", "--cpu=baseline")
     spans = compare(oracle, program, texts)
     check_xml(program, texts)
+    check_shared_places(program)
     print(f"ok {family}: {spans} spans", flush=True)
     return program
 
@@ -86,6 +99,8 @@ def main():
     for options in (
         ["--aggregation=last"],
         ["--format=yaml"],
+        ["--json", "--format=yaml"],
+        ["--aggregation=first", "--aggregation=last"],
         ["--format=xml", "--json"],
         ["--aggregation=first", "--tokens"],
         ["--aggregation=first", "--ids"],
