@@ -201,8 +201,11 @@ static void print_model(const Emitter *e, FILE *c)
 	if (o->labels) {
 		fputs("\t.labels = ", c);
 		c_string(c, o->labels);
-		fputs(", .pattern = ", c);
-		c_string(c, o->pattern ? o->pattern : "This example is {}.");
+		fputs(",\n", c);
+	}
+	if (o->pattern) {
+		fputs("\t.pattern = ", c);
+		c_string(c, o->pattern);
 		fputs(",\n", c);
 	}
 	fprintf(c, "\t.variants = %s_variants, .nvariants = %d,\n", o->name, (int)e->nvariants);

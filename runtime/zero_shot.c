@@ -121,8 +121,8 @@ RT_FN int zero_shot_check(RtProgram *p)
 	return zero_shot_hypotheses(p, z, pattern, gap);
 }
 
-/* The pair of the text and hypothesis k, from their tokens. */
-RT_FN void zero_shot_pair(RtProgram *p, RtItem *item, int32_t held, int32_t k)
+/* The pair of the text and hypothesis k, from their tokens: `held` of the text's `total`. */
+RT_FN void zero_shot_pair(RtProgram *p, RtItem *item, int32_t held, int32_t total, int32_t k)
 {
 	const RtModel *m = p->model;
 	const RtTokenizer *t = m->tokenizer;
@@ -150,7 +150,7 @@ RT_FN void zero_shot_pair(RtProgram *p, RtItem *item, int32_t held, int32_t k)
 		n += count;
 	}
 	program_piece(p, item, n);
-	item->truncated |= held > kept;
+	item->total = rt_max(item->total, total + special + z->counts[k]);
 }
 
 RT_FN int zero_shot_read(RtProgram *p, RtItem *item)
@@ -165,11 +165,8 @@ RT_FN int zero_shot_read(RtProgram *p, RtItem *item)
 		return 0;
 	}
 	for (item->choices = 0; item->choices < z->nlabels; item->choices++)
-		zero_shot_pair(p, item, held, item->choices);
-	item->truncated |= total > held;
-	item->total = total;
-	for (int32_t k = 0; k < z->nlabels; k++)
-		item->total = rt_max(item->total, total + p->pieces[item->first_piece + k].n - held);
+		zero_shot_pair(p, item, held, total, item->choices);
+	item->truncated = item->total > m->max_tokens;
 	if (item->truncated && p->options.overflow == RT_OVERFLOW_ERROR) {
 		rt_complain(p, item, "error", "the text and a hypothesis are too long, at most %d tokens",
 			(int)m->max_tokens);

@@ -54,6 +54,9 @@ def check(oracle, program, labels, template, multi):
     for text, line, found in zip(TEXTS, plain, map(json.loads, answers(program, *options, "--json")[0])):
         want = oracle(text, candidate_labels=labels, multi_label=multi, **known)
         scores = dict(zip(want["labels"], want["scores"]))
+        hypotheses = [(template or "This example is {}.").format(label) for label in scores]
+        most = max(len(oracle.tokenizer(text, h, truncation=False)["input_ids"]) for h in hypotheses)
+        assert found.get("tokens") == (most if most > 64 else None), (text, found, most)
         for label, score in scores.items():
             worst = max(worst, abs(found["scores"][label] - score))
         assert list(found["scores"]) == [label.strip() for label in labels.split(",")]
