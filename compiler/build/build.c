@@ -307,8 +307,9 @@ static bool labels_check(const ResultOptions *result, Diag *diag)
 	const char *gap = result->pattern ? strstr(result->pattern, "{}") : NULL;
 	if (result->pattern && !result->labels)
 		return diag_error(diag, EXIT_USAGE, 0, "--template needs --labels");
-	if (result->labels && (result->emit == EMIT_BIR || result->emit == EMIT_CHECKPOINT))
-		return diag_error(diag, EXIT_USAGE, 0, "--labels is for programs; a graph or checkpoint has none");
+	if (result->labels && result->emit != EMIT_EXE && result->emit != EMIT_C)
+		return diag_error(
+			diag, EXIT_USAGE, 0, "--labels is for programs: only --emit=exe and --emit=c make one");
 	if (result->pattern && (!gap || strstr(gap + 2, "{}")))
 		return diag_error(
 			diag, EXIT_USAGE, 0, "--template=%s: expected one {}, where the label goes", result->pattern);

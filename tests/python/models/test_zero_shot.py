@@ -107,6 +107,7 @@ def main():
         (["--labels=a", "--template=a"], 2),
         (["--template={}"], 2),
         (["--labels=a", "--emit=bir"], 2),
+        (["--labels=a", "--emit=shared"], 2),
         (["--labels=a", "--task=embed"], 4),
     ):
         assert bertc("build", TMP / "bert-0", "-o", TMP / "none", *options, check=False).returncode == code
