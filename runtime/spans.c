@@ -1,5 +1,5 @@
 /* spans.c: makes spans from the labels of words, by the scheme of the labels (schemes.h). Spans begin and end
- * at words. Neighbours with the same label without prefix are one span. labels.c chooses the label of a word,
+ * at words. Neighbours with the same label without prefix are one span. tags.c chooses the label of a word,
  * that of its first token. */
 #include "program.h"
 
