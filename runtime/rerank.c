@@ -33,7 +33,9 @@ RT_FN void rerank_keep(RtProgram *p, const RtItem *item, double score)
 {
 	int at = p->nranked;
 	const int64_t number = item->number - 1;
-	while (at > 0 && (score > p->ranked[at - 1].score || p->ranked[at - 1].score != p->ranked[at - 1].score))
+	while (at > 0
+		&& (score > p->ranked[at - 1].score
+			|| (score == score && p->ranked[at - 1].score != p->ranked[at - 1].score)))
 		at--;
 	if (at == p->options.top || (score != score && p->nranked == p->options.top))
 		return;

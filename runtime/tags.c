@@ -174,7 +174,7 @@ RT_FN void tags_xml_text(FILE *out, const char *text, size_t bytes)
 RT_FN void tags_xml_name(FILE *out, const char *label)
 {
 	const unsigned char first = (unsigned char)*label;
-	if ((first >= '0' && first <= '9') || first == '-' || first == '.')
+	if (!first || (first >= '0' && first <= '9') || first == '-' || first == '.')
 		putc('_', out);
 	for (; *label; label++) {
 		const unsigned char byte = (unsigned char)*label;

@@ -9,12 +9,10 @@
 #include "program.h"
 #include <strings.h>
 
-enum { ZERO_SHOT_LABELS_MAX = 1000 };
-
 typedef struct RtZeroShot {
-	char *text;          /* malloc'd: copies of the labels, then the hypotheses */
-	const char **labels; /* malloc'd; the RtHead's */
-	int32_t nlabels;
+	char *text;                        /* malloc'd: copies of the labels, then the hypotheses */
+	const char **labels;               /* malloc'd; the RtHead's */
+	int32_t nlabels, special;          /* special: tokens of the template of pairs */
 	int32_t **ids, *counts;            /* malloc'd: the tokens of each hypothesis */
 	int32_t *held;                     /* malloc'd: those of the current text, at most the model's limit */
 	int32_t entailment, contradiction; /* columns of the model's output */
@@ -51,8 +49,6 @@ RT_FN const char *zero_shot_labels(RtZeroShot *z, char *text)
 		*end = '\0';
 		if (!*at)
 			return "a label is empty";
-		if (z->nlabels == ZERO_SHOT_LABELS_MAX)
-			return "too many labels";
 		z->labels[z->nlabels++] = at;
 	}
 	return NULL;
@@ -62,9 +58,8 @@ RT_FN const char *zero_shot_labels(RtZeroShot *z, char *text)
 RT_FN int zero_shot_hypotheses(RtProgram *p, RtZeroShot *z, const char *pattern, const char *gap)
 {
 	const RtModel *m = p->model;
-	int32_t special = 0;
 	for (int32_t i = 0; i < m->tokenizer->npair; i++)
-		special += m->tokenizer->pair[i].piece == RT_PIECE_TOKEN;
+		z->special += m->tokenizer->pair[i].piece == RT_PIECE_TOKEN;
 	for (int32_t k = 0; k < z->nlabels; k++) {
 		const size_t bytes = strlen(pattern) - 2 + strlen(z->labels[k]);
 		char *hypothesis = rt_grow(NULL, &(size_t){0}, bytes + 1);
@@ -74,9 +69,9 @@ RT_FN int zero_shot_hypotheses(RtProgram *p, RtZeroShot *z, const char *pattern,
 		z->counts[k] = rt_tokenize_one(
 			m->tokenizer, hypothesis, bytes, m->max_tokens, z->ids[k], &total, &replaced);
 		free(hypothesis);
-		if (total > m->max_tokens - special)
+		if (total > m->max_tokens - z->special)
 			return program_usage(p, "--labels: the label %s makes %d tokens, at most %d", z->labels[k],
-				(int)total, (int)(m->max_tokens - special));
+				(int)total, (int)(m->max_tokens - z->special));
 	}
 	return 0;
 }
@@ -105,7 +100,10 @@ RT_FN int zero_shot_check(RtProgram *p)
 	RtZeroShot *z = p->zero_shot = rt_grow(NULL, &(size_t){0}, sizeof *z);
 	*z = (RtZeroShot){.text = rt_grow(NULL, &(size_t){0}, strlen(o->labels) + 1)};
 	strcpy(z->text, o->labels);
-	z->labels = rt_grow(NULL, &(size_t){0}, ZERO_SHOT_LABELS_MAX * sizeof *z->labels);
+	size_t nmost = 1;
+	for (const char *at = o->labels; *at; at++)
+		nmost += *at == ',';
+	z->labels = rt_grow(NULL, &(size_t){0}, nmost * sizeof *z->labels);
 	const char *wrong = zero_shot_labels(z, z->text);
 	if (wrong)
 		return program_usage(p, "--labels=%s: %s", o->labels, wrong);
@@ -127,11 +125,9 @@ RT_FN void zero_shot_pair(RtProgram *p, RtItem *item, int32_t held, int32_t tota
 	const RtModel *m = p->model;
 	const RtTokenizer *t = m->tokenizer;
 	const RtZeroShot *z = p->zero_shot;
-	int32_t n = 0, special = 0;
+	int32_t n = 0;
 	program_tokens(p, m->max_tokens);
-	for (int32_t i = 0; i < t->npair; i++)
-		special += t->pair[i].piece == RT_PIECE_TOKEN;
-	const int32_t room = m->max_tokens - special - z->counts[k], kept = rt_min(held, room);
+	const int32_t room = m->max_tokens - z->special - z->counts[k], kept = rt_min(held, room);
 	for (int32_t i = 0; i < t->npair; i++) {
 		const int32_t piece = t->pair[i].piece, at = p->ntokens + n;
 		const int32_t *from = piece == RT_PIECE_TOKEN ? &t->pair[i].id : z->ids[k];
@@ -150,7 +146,7 @@ RT_FN void zero_shot_pair(RtProgram *p, RtItem *item, int32_t held, int32_t tota
 		n += count;
 	}
 	program_piece(p, item, n);
-	item->total = rt_max(item->total, total + special + z->counts[k]);
+	item->total = rt_max(item->total, total + z->special + z->counts[k]);
 }
 
 RT_FN int zero_shot_read(RtProgram *p, RtItem *item)

@@ -313,14 +313,16 @@ RT_API int rt_tokenize(const RtTokenizer *t, const char *text, size_t bytes, con
 RT_API int32_t rt_tokenize_one(const RtTokenizer *t, const char *text, size_t bytes, int32_t limit,
 	int32_t *ids, int32_t *total, int32_t *replaced)
 {
-	Writer count = {0};
-	tokenizer_text(t, text, (int32_t)bytes, &count);
-	const int32_t held = rt_min(count.count, limit);
-	Writer w = {text, ids, NULL, NULL, NULL, held, .skip = t->cut_left ? count.count - held : 0};
+	Writer w = {text, ids, NULL, NULL, NULL, limit, .skip = 0};
+	if (t->cut_left) { /* the first one to keep depends on the length */
+		Writer count = {0};
+		tokenizer_text(t, text, (int32_t)bytes, &count);
+		w.skip = count.count > limit ? count.count - limit : 0;
+	}
 	tokenizer_text(t, text, (int32_t)bytes, &w);
-	*total = count.count;
+	*total = w.count;
 	*replaced = tokenizer_ill_formed(text, (int32_t)bytes);
-	return held;
+	return rt_min(w.count - w.skip, limit);
 }
 
 RT_API const char *rt_token_text(const RtTokenizer *t, int32_t id, size_t *bytes)

@@ -115,6 +115,8 @@ def main():
     answers(program, "--labels", "a,b", "--on-overflow=error", lines=["dela " * 90], code=1)
     answers(program, "--labels", "a,b", lines=["a\tb"], code=1)
     assert len(answers(program, "--labels", "a,b", lines=["", "a"])[0]) == 2
+    many = ",".join(f"l{i}" for i in range(1200))
+    assert len(answers(program, "--labels", many, lines=["a"])[0]) == 1
     print(f"ok {len(COLUMNS)} models, {len(TEXTS)} texts")
 
 
