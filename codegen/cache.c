@@ -98,7 +98,7 @@ static bool write_all(int out, const void *data, size_t bytes)
 
 /* ---- headers --------------------------------------------------------------------------------- */
 
-/* The header's digest now, read once. Entries name 280 headers in the same order, so the search begins behind
+/* The header's digest now, read once. Entries name 280 headers in the same order, so the search begins after
  * the last header that was found. */
 static const CacheHeader *header_now(Cache *cache, const char *path)
 {

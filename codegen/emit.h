@@ -199,7 +199,7 @@ void emit_walk_free(Emitter *);
 /* NAME.c on `c`. */
 bool emit_c(Emitter *e, FILE *c);
 bool emit_h(Emitter *e, FILE *h);
-/* Parts of NAME.c: the blob, or that there is one; a wrapper; behind the wrappers the graphs, tables and the
+/* Parts of NAME.c: the blob, or that there is one; a wrapper; after the wrappers the graphs, tables and the
  * C API, which includes NAME.h or holds its text. */
 void emit_blob(const Emitter *, FILE *c);
 void emit_blob_declaration(const Emitter *, FILE *c);

@@ -95,7 +95,7 @@ bool pieces_runtime(Pieces *pieces, bool packed, bool program, Diag *diag)
 
 /* ---- the prefix ------------------------------------------------------------------------------ */
 
-/* The prefix; its files are in no piece behind it. */
+/* The prefix; its files are in no piece after it. */
 static bool prefix_make(Pieces *pieces, Paste *paste, Diag *diag)
 {
 	FILE *out = text_open(&pieces->prefix, &pieces->prefix_bytes);
@@ -177,7 +177,7 @@ static bool kernel_piece(const Emitter *e, const Wrapper *w, Pieces *pieces, Pas
 	return good;
 }
 
-/* The pieces behind the prefix. */
+/* The pieces after the prefix. */
 static bool behind_pieces(Emitter *e, Pieces *pieces)
 {
 	Paste paste = {0};

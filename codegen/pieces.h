@@ -6,7 +6,7 @@
 
 typedef enum PieceKind {
 	PIECE_RUNTIME, /* of all models, for any CPU of the target */
-	PIECE_BEHIND   /* behind the prefix: this model, or a wrapper or core, of all models of these sizes */
+	PIECE_BEHIND   /* after the prefix: this model, or a wrapper or core, of all models of these sizes */
 } PieceKind;
 typedef struct Piece {
 	PieceKind kind;
@@ -18,7 +18,7 @@ typedef struct Pieces {
 	Piece *at;
 	int32_t count;
 	size_t capacity;
-	/* What pieces behind it begin with: rt.h, the CPU's intrinsics, exit.h. Compiled once for all. */
+	/* What pieces after it begin with: rt.h, the CPU's intrinsics, exit.h. Compiled once for all. */
 	char *prefix;
 	size_t prefix_bytes;
 	MemArena *mem; /* names */

@@ -89,7 +89,7 @@ static void crew_run(Crew *crew)
 		pthread_join(threads[i], NULL);
 }
 
-/* Pieces behind the prefix come last, as they wait for it; among both the longest text first. */
+/* Pieces after the prefix come last, as they wait for it; among both the longest text first. */
 static int by_length(const void *a, const void *b)
 {
 	const Work *x = *(Work *const *)a, *y = *(Work *const *)b;

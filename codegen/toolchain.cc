@@ -265,7 +265,7 @@ char *copied(llvm::StringRef bytes)
 	return copy;
 }
 
-// Absolute paths, each with the NUL behind it: what is in memory or in a directory of this build has none.
+// Absolute paths, each with the NUL after it: what is in memory or in a directory of this build has none.
 void keep_headers(CompileJob *job, const clang::DependencyCollector &headers)
 {
 	std::string list;

@@ -300,7 +300,7 @@ bool value_is_const(const Value *);
 /* Sets bit k of by_id[value->id] if output k needs the value. A program has at most 32 outputs; outputs past
  * that share the last bit. */
 void graph_reach_outputs(const Graph *, uint32_t *by_id);
-/* Finds a node behind an exit that reads a value from in front of the exit. Constants and the value that the
+/* Finds a node after an exit that reads a value from before the exit. Constants and the value that the
  * exit passes on do not count. Returns the reader and sets *value. NULL: there is no such node, so code may
  * drop the rows of the texts that ended. */
 const Node *graph_exit_crossing(const Graph *, const Value **value);

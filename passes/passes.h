@@ -96,7 +96,7 @@ enum PassFlags {
 	PASS_NUMBERS = 1, /* may change results beyond rounding (lossy): in no -O level */
 	PASS_REQUIRED = 2,
 	PASS_SPLITS = 4,   /* from here on a graph is for one CPU */
-	PASS_OUTPUTS = 16, /* may add outputs behind those there are */
+	PASS_OUTPUTS = 16, /* may add outputs after the existing ones */
 	PASS_IDS = 8,      /* renumbers token ids: an id before and the same id after are different tokens */
 };
 /* Phases order the passes of a pipeline (rows PHASE of passes.def). PHASE_NAME is the bit of a phase. */
@@ -191,7 +191,7 @@ bool pass_option_fits(
 /* Reads a list. */
 typedef struct LayerList {
 	int32_t layer, unit; /* of the present item; unit: LIST_UNITS */
-	const char *part;    /* LIST_BLOCKS: behind the layer's dot, part_bytes long */
+	const char *part;    /* LIST_BLOCKS: after the layer's dot, part_bytes long */
 	int32_t part_bytes;
 	bool failed; /* layer_list_refuse was called */
 	/* Internal: */

@@ -136,7 +136,7 @@ static bool refuse_option(int32_t pass, const char *key, Diag *diag)
 		pass_info[pass].name, key, count ? list : " none");
 }
 
-/* `{key=value key=value}` behind a pass name. */
+/* `{key=value key=value}` after a pass name. */
 static bool parse_options(Parser *p, int32_t pass, PassOption *options, int32_t *count)
 {
 	const PassInfo *info = &pass_info[pass];

@@ -3,8 +3,8 @@
  * first token (first), by the mean of its tokens' probabilities (average), or by the token with the largest
  * probability (max).
  *
- * Whether a token goes on with a word: with WordPiece, if its spelling ("##ing") and its text differ in
- * length; else if there is no space at its start or before it. An unknown token begins a word. */
+ * A token continues a word: with WordPiece, if its spelling ("##ing") and its text differ in length; else if
+ * there is no space at its start or before it. An unknown token begins a word. */
 #include "program.h"
 #include <math.h>
 

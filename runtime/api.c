@@ -402,7 +402,7 @@ RT_API const char *rt_strerror(int status)
 {
 	static const char *const texts[RT_STATUS_COUNT] = {
 		[RT_OK] = "done",
-		[RT_E_ARGUMENT] = "bad argument: a null pointer, a negative count, or offsets that run backwards",
+		[RT_E_ARGUMENT] = "bad argument: a null pointer, a negative count, or offsets that decrease",
 		[RT_E_ID] = "a token id or type id is outside the model's tables",
 		[RT_E_LENGTH] = "a text is longer than the model's limit",
 		[RT_E_CAPACITY] = "an output buffer or the workspace is too small",

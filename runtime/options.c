@@ -63,46 +63,44 @@ static const struct ProgramOption {
 	{"hidden", NULL, RT_OPT_HIDDEN, "print the last hidden state, [tokens][hidden]"},
 	{"raw", NULL, RT_OPT_RAW, "print embeddings as little-endian f32"},
 	{"tokens", NULL, RT_OPT_TOKENS,
-		"tagging: print the label of each word (words are separated by white space; the first token "
-		"decides)"},
+		"tagging: print a label for each word (words are separated by white space), that of its first token"},
 	{"scheme", "NAME", RT_OPT_SCHEME,
-		"tagging: what prefixes of labels mean: io, iob1, iob2, ioe2, bioes or bilou (default: the labels "
-		"tell)"},
+		"tagging: the scheme of the labels: io, iob1, iob2, ioe2, bioes or bilou (default: recognised from "
+		"the labels)"},
 	{"aggregation", "HOW", RT_OPT_AGGREGATION,
-		"tagging: words and scores as in the pipeline of transformers: simple, first, average or max "
-		"(default: the first token decides, and words are those of the tokenizer)"},
+		"tagging: make words and scores as the pipeline of transformers does: simple, first, average or max "
+		"(default: the words of the tokenizer, each with the label of its first token)"},
 	{"format", "NAME", RT_OPT_FORMAT,
 		"tagging: jsonl (as --json), conll (as --tokens), or xml: the text with its spans as elements"},
 	{"threshold", "X", RT_OPT_THRESHOLD,
-		"multi-label: print all labels with a score of at least X (0.5); a tagger prints only the best of "
-		"them"},
+		"multi-label: print all labels with a score of at least X (default 0.5); a tagger prints only the "
+		"best of them"},
 	{"allow-no-answer", NULL, RT_OPT_ALLOW_NO_ANSWER,
 		"question answering: print -1 -1 if the model finds no answer"},
 	{"prompt", "NAME", RT_OPT_PROMPT,
-		"put this prompt of the model before each text (listed below, if it has any); empty: none"},
-	{"query", "TEXT", RT_OPT_QUERY, "ranking: every text is a document; print its score for this query"},
+		"put this prompt of the model (listed below, if it has any) before each text; --prompt= uses none"},
+	{"query", "TEXT", RT_OPT_QUERY, "ranking: each text is a document; print its score for this query"},
 	{"top", "K", RT_OPT_TOP,
 		"with --query: print only the K best documents, sorted: INDEX (from 0) SCORE DOCUMENT"},
 	{"labels", "A,B,...", RT_OPT_LABELS,
 		"zero-shot classification with a model for natural language inference: choose among these labels"},
 	{"template", "TEXT", RT_OPT_TEMPLATE,
-		"with --labels: the hypothesis for a label, which replaces {} (\"This example is {}.\")"},
+		"with --labels: the hypothesis, in which each label replaces {} (default \"This example is {}.\")"},
 	{"multi-label", NULL, RT_OPT_MULTI_LABEL,
-		"with --labels: score each label by itself; print those of at least --threshold"},
+		"with --labels: score each label by itself; print those with a score of at least --threshold"},
 	{"strict", NULL, RT_OPT_STRICT, "refuse invalid UTF-8 (default: it becomes U+FFFD)"},
 	{"on-overflow", "RULE", RT_OPT_OVERFLOW,
-		"for a text that is too long for the model: error, truncate (default, with a note), or window (see "
-		"below)"},
+		"if a text is too long for the model: error, truncate (default, with a note), or window (see below)"},
 	{"threads", "N", RT_OPT_THREADS,
-		"number of threads (1); 0: all CPUs that this process may use. BERTC_NUM_THREADS sets the default"},
-	{"batch", "N", RT_OPT_BATCH, "run up to N lines together (1); this does not change the output"},
+		"number of threads (default 1, or BERTC_NUM_THREADS); 0: all CPUs that this process may use"},
+	{"batch", "N", RT_OPT_BATCH, "run up to N lines together (default 1); this does not change the output"},
 	{"task", "NAME,...", RT_OPT_TASK,
 		"for a model with several heads: print only this one; with several names, use the mean of their "
 		"logits"},
 	{"set", "OPTION=VALUE", RT_OPT_SET,
 		"set an option of the library (overflow, strict, prefault, huge_pages) or of the model (listed "
 		"below, if it has any)"},
-	{"about", NULL, RT_OPT_ABOUT, "print the model, passes and sizes of this program as JSON"},
+	{"about", NULL, RT_OPT_ABOUT, "print the model, the passes and the sizes of this program as JSON"},
 	{"bench", NULL, RT_OPT_BENCH, "time the model on random ids, without the tokenizer"},
 	{"profile", NULL, RT_OPT_PROFILE, "time every op on random ids"},
 	{"seq", "N,...", RT_OPT_SEQ, "tokens per text for --bench and --profile"},
@@ -166,12 +164,12 @@ RT_FN void program_help(const RtModel *m)
 	printf("\n"
 		   "Windows: --on-overflow=window cuts a text of more than %d tokens into windows\n"
 		   "(of a pair, the second text). Logits are averaged over the windows. Embeddings\n"
-		   "are averaged with the numbers of tokens as weights, and normalised again. For\n"
+		   "are averaged, weighted by their numbers of tokens, and normalised again. For\n"
 		   "tags, windows overlap by half, and a label comes from the window in which the\n"
 		   "word is nearest to the middle. An answer is the best of all windows. Answers\n"
 		   "have at most %d tokens.\n"
-		   "BERTC_CPU=NAME makes the program run as on an older CPU (baseline, native, or a\n"
-		   "level such as x86-64-v3), or run the code for one of the CPUs in --about.\n"
+		   "BERTC_CPU=NAME runs the program as on that CPU: baseline, native, a level such\n"
+		   "as x86-64-v3, or one of the CPUs that --about lists.\n"
 		   "Exit status: 0 done, 1 a text failed, 2 usage, 4 not supported by this program\n"
 		   "or CPU.\n",
 		(int)m->max_tokens, RT_ANSWER_TOKENS);

@@ -139,12 +139,11 @@ RT_FN void program_check_tokens(RtProgram *p, RtItem *item)
 	if (unknown >= 0)
 		rt_complain(p, item, "error", "token id %d from the tokenizer: the model has ids 0 to %d",
 			(int)unknown, (int)m->vocab - 1);
-	else if (to_fill && masks == 0)
+	else if (to_fill && masks == 0 && !m->tokenizer)
 		rt_complain(p, item, "error",
-			m->tokenizer ? "no mask%s in the text"
-						 : "without a tokenizer the mask is unknown%s; --logits prints every "
-						   "token's scores",
-			item->truncated ? " within the limit" : "");
+			"without a tokenizer the mask is unknown; --logits prints every token's scores");
+	else if (to_fill && masks == 0)
+		rt_complain(p, item, "error", "no mask %s", item->truncated ? "within the limit" : "in the text");
 	else
 		return;
 	program_drop(p, item);

@@ -1,6 +1,6 @@
-/* rerank.c: --query: scores the documents of the input, one a line, for one query. --top keeps the best ones
- * and prints them sorted at the end, as CrossEncoder.rank of sentence-transformers does; equal scores keep
- * the order of the input. */
+/* rerank.c: --query: scores the documents of the input, one per line, for one query. --top keeps the best
+ * ones and prints them sorted at the end, as CrossEncoder.rank of sentence-transformers does; equal scores
+ * keep the order of the input. */
 #include "program.h"
 
 typedef struct RtRanked {

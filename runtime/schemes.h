@@ -1,7 +1,7 @@
 /* schemes.h: label schemes of taggers. A label is O, or a letter, '-' and a type, or only a type. A scheme
  * says which letters are prefixes. Ramshaw & Marcus 1995 (IOB), Tjong Kim Sang & Veenstra 1999 (IOB1, IOB2,
- * IOE2), Ratinov & Roth 2009 (BILOU). A span ends behind E, L, S and U, and begins at B, S and U, after O and
- * at another type; so IOB1 and IOB2 are read alike. Labels without prefix are read as I. */
+ * IOE2), Ratinov & Roth 2009 (BILOU). A span ends after E, L, S and U. A span begins at B, S and U, after O
+ * and at another type; so IOB1 and IOB2 are read alike. Labels without prefix are read as I. */
 #ifndef RT_SCHEMES_H
 #define RT_SCHEMES_H
 #include "rt.h"
@@ -43,7 +43,7 @@ RT_INLINE char rt_tag_kind(const char *label, int scheme, const char **type)
 	return scheme == RT_SCHEME_IO ? 'I' : label[0];
 }
 
-/* Whether a span begins at a label behind another one (NULL: none), neither of them O. */
+/* Whether a span begins at a label that follows another one (NULL: none), neither of them O. */
 RT_INLINE int rt_tag_begins(const char *before, const char *label, int scheme)
 {
 	const char *type, *last;

@@ -1,7 +1,7 @@
 /* steps.h: the parts of the emitted run() besides kernels: places of values in the arena, a thread's share of
  * a step, chains of steps, and the end of a step. Every thread runs every step on its share (SPMD). Results
- * do not depend on the shares. What a graph calls at each step is not inlined: the graph of a model of 12
- * layers takes a third of the time to compile. */
+ * do not depend on the shares. Functions that a graph calls at each step are not inlined: the graph of a
+ * model of 12 layers then compiles in a third of the time. */
 #ifndef RT_STEPS_H
 #define RT_STEPS_H
 #include "model.h"

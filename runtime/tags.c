@@ -296,6 +296,6 @@ RT_FN const char *task_tags_refuse(const RtModel *m, const RtOptions *o)
 	if (o->xml && (o->ids || o->json || o->tokens))
 		return "--format=xml is only for text input, without --json and --tokens";
 	if (o->aggregation && (!tags || o->tokens || o->ids || m->heads[0].problem == RT_MULTI))
-		return "--aggregation is only for the spans of taggers with text input and one label a word";
+		return "--aggregation is only for the spans of taggers with text input and one label per word";
 	return NULL;
 }

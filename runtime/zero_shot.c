@@ -70,8 +70,8 @@ RT_FN int zero_shot_hypotheses(RtProgram *p, RtZeroShot *z, const char *pattern,
 			m->tokenizer, hypothesis, bytes, m->max_tokens, z->ids[k], &total, &replaced);
 		free(hypothesis);
 		if (total > m->max_tokens - z->special)
-			return program_usage(p, "--labels: the label %s makes %d tokens, at most %d", z->labels[k],
-				(int)total, (int)(m->max_tokens - z->special));
+			return program_usage(p, "--labels: the hypothesis of label %s has %d tokens, at most %d fit",
+				z->labels[k], (int)total, (int)(m->max_tokens - z->special));
 	}
 	return 0;
 }
@@ -164,7 +164,7 @@ RT_FN int zero_shot_read(RtProgram *p, RtItem *item)
 		zero_shot_pair(p, item, held, total, item->choices);
 	item->truncated = item->total > m->max_tokens;
 	if (item->truncated && p->options.overflow == RT_OVERFLOW_ERROR) {
-		rt_complain(p, item, "error", "the text and a hypothesis are too long, at most %d tokens",
+		rt_complain(p, item, "error", "%d tokens with the longest hypothesis, at most %d", (int)item->total,
 			(int)m->max_tokens);
 		return 0;
 	}

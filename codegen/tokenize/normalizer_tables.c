@@ -11,7 +11,7 @@ typedef struct Maker {
 	const TokenizerDesc *desc;
 	List data, steps; /* step_data (bytes), RtNormalStep */
 	bool *is_second;  /* of SECONDS: NFC may join the code point with one before it */
-	bool mixes;       /* a text is replaced behind a step that joins characters */
+	bool mixes;       /* a text is replaced after a step that joins characters */
 	RtTokenizer t;    /* for the steps */
 	Segment *segment;
 } Maker;
@@ -100,7 +100,7 @@ static bool add_step(Maker *m, const NormalStep *from, Diag *diag)
 		to.count = from->npattern;
 		to.extra = (uint32_t)from->ncontent;
 		to.lists = add_bytes(m, from->pattern, (size_t)from->npattern * sizeof *from->pattern);
-		for (int32_t i = 0; i < from->ncontent; i++) /* right behind it */
+		for (int32_t i = 0; i < from->ncontent; i++) /* right after it */
 			for (int32_t k = 0; k < 4; k++)
 				list_add(&m->data, &(uint8_t){(uint8_t)(from->content[i] >> 8 * k)});
 		break;

@@ -65,7 +65,7 @@ typedef struct BuildHooks {
 	void (*offer)(BuildRun *, PassEnv *);
 	/* True when this machine can time code for the target; else false and a message. */
 	bool (*tune_check)(const Target *, Diag *);
-	/* DriverOptions.before of a build with --tune; its first argument is the BuildRun. Times kernels in front
+	/* DriverOptions.before of a build with --tune; its first argument is the BuildRun. Times kernels before
 	 * of lower and adds the decisions to the run's table. */
 	bool (*tune_before)(void *run, const char *pass, Module *, Diag *);
 } BuildHooks;
@@ -77,7 +77,7 @@ void build_set_passes(BuildOptions *, const char *passes);
 bool build_loaded(const BuildOptions *, Loaded *, Ledger *, Diag *);
 /* Runs only the named passes and writes no result. Another build can continue from there. */
 bool build_run_passes(const BuildOptions *, Loaded *, Diag *);
-/* The pipeline: --weights in front, --compute behind, a recipe completed by the preset, and the passes that
+/* The pipeline: --weights first, --compute last, a recipe completed by the preset, and the passes that
  * code needs at its end. NULL and messages on error. */
 Pipeline *build_pipeline(const BuildOptions *, const Loaded *, Diag *);
 /* True when the options are valid and the result replaces no file of the model. Call it before any work is

@@ -67,8 +67,8 @@ static const CommandOption table[] = {
 		INTO(EvalOptions, max_drop), 0, 100},
 	{"threads", "N", "threads of the program (default 1)", INTO(EvalOptions, threads), 1, 256},
 	{"curve", "X,...",
-		"for a build with early-exit: print the layers run, the score, the time and the energy at these "
-		"values of exit_entropy",
+		"for a build with early-exit: print score, time, energy and layers for each of these values of "
+		"exit_entropy",
 		.call = set_curve, .optional = true},
 	{"json", NULL, "print JSON", INTO(EvalOptions, json)},
 	{0},

@@ -34,7 +34,7 @@ static void take_word(void *options, char *word, struct argp_state *state)
 }
 
 static const CommandOption table[] = {
-	{"passes", "PIPELINE", "passes to run, as in cse,fuse{only=attention,qkv},dce; see `bertc passes`",
+	{"passes", "PIPELINE", "passes to run, such as cse,fuse{only=attention,qkv},dce; see `bertc passes`",
 		INTO(Options, passes), .group = 1},
 	{NULL, "LEVEL", "preset pipeline 0 to 3", .kind = OPTION_INT, .most = 3, .call = set_level,
 		.letter = 'O'},
@@ -51,7 +51,9 @@ static const CommandOption table[] = {
 		.most = SEARCH_MAX},
 	{"print-pipeline", NULL, "print the pipeline to standard error", INTO(Options, print_pipeline),
 		.group = 3},
-	{"print-ir-after", "PASS", "print the IR after a pass, `all` or `changed`, to standard error",
+	{"print-ir-after", "PASS",
+		"print the IR to standard error after this pass, after `all` passes, or after those that "
+		"`changed` it",
 		INTO(Options, driver.print_after)},
 	{"stop-after", "PASS", "stop after this pass", INTO(Options, driver.stop_after)},
 #define DRIVER_OPTION(name, value, member, doc) {name, value, doc, INTO(Options, driver.member)},
@@ -109,9 +111,8 @@ static bool write_result(const Options *options, const Module *module, Diag *dia
 		return module_write(module, options->out, &print, diag);
 	if (!options->elide && module_has_loose_constants(module))
 		return diag_error(diag, EXIT_USAGE, 0,
-			"passes made constants that are too large for text; give -o OUT.bir to write them to "
-			"OUT.safetensors, or "
-			"--elide-constants");
+			"passes made constants that are too large for text; give -o OUT.bir, which writes them to "
+			"OUT.safetensors, or --elide-constants");
 	module_print(module, stdout, &print);
 	return true;
 }
@@ -120,7 +121,7 @@ int cmd_opt(int argc, char **argv)
 {
 	static const Usage usage = {
 		.arguments = "[IN.bir]",
-		.doc = "Run passes on the textual IR. IN.bir may be `-` or left out: read standard input.\v"
+		.doc = "Run passes on the textual IR. Without IN.bir, or with `-`, read standard input.\v"
 			   "Examples:\n"
 			   "  bertc opt layer.bir --passes=canonicalize,fuse,dce\n"
 			   "  bertc opt layer.bir -O2 --cpu=x86-64-v3 --elide-constants \\\n"

@@ -165,8 +165,8 @@ int cmd_passes(int argc, char **argv)
 {
 	static const Usage usage = {.plain = true,
 		.arguments = "[NAME]",
-		.doc = "List the passes, the order that they must keep and the -O levels; or describe the pass NAME: "
-			   "its options with ranges and defaults, an example and the paper.",
+		.doc = "List the passes, their order and the -O levels. With NAME, describe this pass: its options "
+			   "with ranges and defaults, its order, an example and the paper.",
 		.word = take_name};
 	int32_t pass = -1;
 	command_parse(&usage, argc, argv, &pass);

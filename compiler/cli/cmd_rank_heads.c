@@ -22,7 +22,7 @@ static const CommandOption table[] = {
 		.needed = "no data: give --data FILE"},
 	{"limit", "N", "only the first N rows", INTO(Options, limit), 1, 1 << 30},
 	{"by", "WAY",
-		"importance: activation (default), magnitude, or accuracy: the loss on labels without the head",
+		"how to measure importance: activation (default), magnitude, or accuracy (the loss without the head)",
 		INTO(Options, by)},
 	{"heatmap", "FILE.svg", "draw the importance of each head", INTO(Options, heatmap)},
 	{"json", NULL, "print JSON", INTO(Options, json)},

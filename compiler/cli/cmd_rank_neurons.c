@@ -23,7 +23,7 @@ static const CommandOption table[] = {
 	{"test", "FILE", "words and tags to score the probe on (default: --data)", INTO(Options, test)},
 	{"limit", "N", "only the first N texts of each file", INTO(Options, limit), 1, 1 << 30},
 	{"l1", "X", "penalty on the sum of |weights| (default 0.001)", INTO(Options, l1), 0, 1e6},
-	{"l2", "X", "penalty on the sum of their squares (default 0.001)", INTO(Options, l2), 0, 1e6},
+	{"l2", "X", "penalty on the sum of squared weights (default 0.001)", INTO(Options, l2), 0, 1e6},
 	{"top", "N", "print the first N neurons, or all if there are fewer (default 20)", INTO(Options, top), 0,
 		1 << 30},
 	{"heatmap", "FILE.svg", "draw the neurons of each layer", INTO(Options, heatmap)},
@@ -132,10 +132,9 @@ int cmd_rank_neurons(int argc, char **argv)
 	static const Usage usage = {
 		.arguments = "MODEL",
 		.doc = "Rank the neurons of all layers by how well they predict the tags of words, with a linear "
-			   "probe "
-			   "and an elastic net.\v"
+			   "probe and an elastic net.\v"
 			   "The neurons of a word are those of its last token. `bertc build "
-			   "--passes='ablate-neurons{which=top share=0.1 data=FILE}'` holds neurons constant.\n\n"
+			   "--passes='ablate-neurons{which=top share=0.1 data=FILE}'` sets the best neurons to zero.\n\n"
 			   "Examples:\n"
 			   "  bertc rank-neurons minilm-ncbi --data ncbi_disease/train.tsv \\\n"
 			   "    --limit 500 --test ncbi_disease/test.tsv --heatmap=neurons.svg",

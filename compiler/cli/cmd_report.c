@@ -63,9 +63,9 @@ int cmd_report(int argc, char **argv)
 {
 	static const Usage usage = {
 		.arguments = "eight|order MODEL",
-		.doc = "Measure how compression methods combine. `eight` builds quantisation, distillation and "
-			   "pruning "
-			   "in all combinations. `order` builds pairs of passes in both orders, and compares the sum of "
+		.doc = "Measure how compression methods combine. `eight` builds all combinations of quantisation, "
+			   "distillation and pruning. `order` builds pairs of passes in both orders, and compares the "
+			   "sum of "
 			   "their effects with the measured effect.\v"
 			   "Examples:\n"
 			   "  bertc report eight minilm-sst2 --data sst2/dev.tsv \\\n"

@@ -42,10 +42,10 @@ static const CommandOption table[] = {
 	{"seed", "N", "seed of the held-back rows and of the bootstrap (default 1)", SEARCH(seed), 0, 9e15},
 	{"jobs", "N", "candidates at once (default: one per core)", SEARCH(jobs), 1, 256},
 	{"candidates", "N", "try at most N combinations (default 24)", SEARCH(limit), 0, 100000},
-	{"journal", "FILE", "keep all results in this file, and continue from it when started again",
+	{"journal", "FILE", "keep all results in this file; the same command continues from it",
 		INTO(TuneOptions, journal)},
 	{"json", "FILE", "write all results as JSON", INTO(TuneOptions, json)},
-	{"svg", "FILE", "draw accuracy against time", INTO(TuneOptions, svg)},
+	{"svg", "FILE", "draw accuracy against time as SVG", INTO(TuneOptions, svg)},
 	{0},
 };
 
@@ -333,17 +333,18 @@ int cmd_tune(int argc, char **argv)
 {
 	static const Usage usage = {
 		.arguments = "MODEL",
-		.doc = "Search for the smallest and fastest program that keeps the required accuracy. Tries passes "
-			   "that remove blocks, heads, neurons, tokens and words, store in four or eight bits, or "
-			   "multiply in int8, alone and together, on labelled data.\v"
+		.doc = "Search for the smallest and fastest program that keeps the required accuracy on labelled "
+			   "data. "
+			   "Tries passes alone and together: they remove blocks, heads, neurons, tokens and words, store "
+			   "tables in four or eight bits, and multiply in int8.\v"
 			   "Among candidates within the budget of points, the one with the smallest time x bytes wins "
-			   "(with --prefer: the smallest time or bytes). Time is estimated by a cost model, so the same "
-			   "seed gives the same result; measured times are shown. The loss of a candidate is estimated "
+			   "(with --prefer: the smallest time or bytes). A cost model predicts the time, so the same "
+			   "seed "
+			   "gives the same result; measured times are printed too. The loss of a candidate is estimated "
 			   "from the points counted and from the square of the share of changed answers, which is less "
-			   "noisy. Passes that change few answers are combined first. A third of the rows is held back: "
-			   "a candidate can win only if its estimate on these rows is within the budget too. Without "
-			   "--calibration, passes learn from the texts of the first 250 rows that are not held back. "
-			   "Exit 5 when nothing is within the limits.\n\n"
+			   "noisy. A third of the rows is held back: a candidate can win only if its estimate on these "
+			   "rows is within the budget too. Without --calibration, passes learn from the texts of the "
+			   "first 250 rows that are not held back. Exit 5 if no candidate is within the limits.\n\n"
 			   "Examples:\n"
 			   "  bertc tune minilm-sst2 --data sst2/dev.tsv --max-drop 1.0 -o sst2\n"
 			   "  bertc tune minilm-sst2 --data sst2/dev.tsv \\\n"

@@ -332,8 +332,8 @@ int cmd_verify(int argc, char **argv)
 		.arguments = "MODEL",
 		.doc = "Build a model and compare the program with the reference evaluator (the imported graph in "
 			   "double precision).\v"
-			   "With -o the program is kept if it is within the limits; its --about shows what was "
-			   "measured.\n\n"
+			   "With -o the program is kept if it is within the limits, and its --about prints the figures."
+			   "\n\n"
 			   "Examples:\n"
 			   "  bertc verify minilm-sst2 --min-cosine 0.99999 --max-abs 1e-4 -o sst2\n"
 			   "  bertc verify minilm-sst2 --json >sst2.json &&\n"

@@ -94,16 +94,14 @@ static bool check_sharing(Writer *w)
 	for (int32_t i = 0; d->inner && i < w->nlayers; i++)
 		if (w->layer[i] % d->inner != i % d->inner || w->nlayers % d->inner != 0)
 			return REFUSE(w,
-				"layers %d to %d are one run of a group (inner_group_num), of which some are gone; drop all "
-				"or "
-				"none of them",
+				"layers %d to %d are one run of a group (inner_group_num), and some of them are gone; drop "
+				"all or none of them",
 				w->layer[i] / d->inner * d->inner, w->layer[i] / d->inner * d->inner + d->inner - 1);
 	for (int32_t i = 0; d->inner && i < w->nlayers; i++)
 		if (!group_runs(w, i))
 			return REFUSE(w,
 				"layer %d uses the weights of group %d, but with %d layers left in %d groups config.json "
-				"gives "
-				"it those of another; drop as many layers of each group",
+				"would give it those of another; drop equally many layers of each group",
 				w->layer[i], family_group(w->layer[i] / d->inner, d->layers, d->groups), w->nlayers,
 				w->nstored);
 	return true;

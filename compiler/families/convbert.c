@@ -1,8 +1,7 @@
 /* families/convbert.c: ConvBERT (Jiang et al. 2020, "ConvBERT: Improving BERT with Span-based Dynamic
  * Convolution"), as transformers' ConvBert* classes compute it: ELECTRA, with half of the columns of
- * attention from a convolution. Its weights are softmax over the taps, made by each token's query and what
- * lies around the token, which is a separable convolution. Linears of the feed-forward network may be
- * grouped. */
+ * attention from a convolution. Its weights are a softmax over the taps: a linear of the token's query times
+ * a separable convolution around the token. Linears of the feed-forward network may be grouped. */
 #include "compiler/support/json_file.h"
 #include "families.h"
 

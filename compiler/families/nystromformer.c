@@ -1,6 +1,6 @@
 /* families/nystromformer.c: Nystromformer (Xiong et al. 2021), as transformers' Nystromformer* classes
- * compute it where each token is a landmark, num_landmarks = segment_means_seq_len, the defaults of its
- * config: BERT without a pooler, and with a convolution of the values of each head beside attention.
+ * compute it if each token is a landmark (num_landmarks = segment_means_seq_len, the defaults of its
+ * config): BERT without a pooler, with a convolution of the values of each head beside attention.
  * Positions start at 2. With fewer landmarks transformers reads texts of segment_means_seq_len tokens only,
  * whose padding counts. */
 #include "compiler/support/json_file.h"

@@ -19,7 +19,8 @@ static Value *encoder(Builder *b)
 static const FamilyRefusal refused[] = {
 	{"is_decoder", "false", "a decoder with causal attention is not an encoder of texts"},
 	{"add_cross_attention", "false", "there is no second sequence to attend to"},
-	{"tie_word_embeddings", "false", "transformers 5 ties no decoder of RemBERT, transformers 4.57 would"},
+	{"tie_word_embeddings", "false",
+		"transformers 5 does not tie the decoder of RemBERT; transformers 4.57 would"},
 	{NULL, NULL, NULL},
 };
 

@@ -156,7 +156,7 @@ TokenizerDesc *description_tokenizer(
 	if (!tokenizer || !desc->lowercase || tokenizer_lower(tokenizer))
 		return tokenizer;
 	diag_error_in(diag, EXIT_UNSUPPORTED, desc->path, 0,
-		"texts are lowered (do_lower_case), but the tokenizer has too many steps for that already");
+		"do_lower_case needs a step of the normaliser, which already has as many steps as it can have");
 	return NULL;
 }
 

@@ -1,6 +1,6 @@
 /* sbert_encoder.c: sentence_bert_config.json, which sentence-transformers writes beside an encoder: its
- * output, its length limit, and whether texts are lowered. Keys that would change an answer in another way
- * are refused. */
+ * output, its length limit, and whether texts become lower case. Keys that would change an answer in
+ * another way are refused. */
 #include <string.h>
 #include "compiler/support/json_file.h"
 #include "hf.h"
@@ -160,7 +160,7 @@ static bool read_output(EncoderReader *r, const json_t *json)
 			output = tasks[i].output;
 		const bool pooled = strcmp(output, "sentence_embedding") == 0;
 		if (r->encoder->pooler != pooled || (!pooled && strcmp(output, tasks[i].output) != 0))
-			return refuse(r, "", output, "the output of modality_config is another");
+			return refuse(r, "", output, "transformer_task and modality_config give another output");
 		r->encoder->output = mem_string(r->desc->mem, output, strlen(output));
 		return true;
 	}

@@ -149,7 +149,7 @@ static struct ModuleDesc *add_module(SbertReader *r, ModuleKind kind, const char
 	const bool unit = head->normalize;
 	if (head->nmodules + unit >= MODULES_MAX) {
 		diag_error_in(r->diag, EXIT_UNSUPPORTED, r->path, 0,
-			"more than %d modules behind the Transformer and the Pooling", MODULES_MAX);
+			"more than %d modules after the Transformer and the Pooling", MODULES_MAX);
 		return NULL;
 	}
 	if (unit) /* this Normalize was not the last one */
@@ -160,7 +160,7 @@ static struct ModuleDesc *add_module(SbertReader *r, ModuleKind kind, const char
 	return &head->module[head->nmodules - 1];
 }
 
-/* Reads which values a module changes: those of each token, before the pooling, or the embedding behind it.
+/* Reads which values a module changes: those of each token, before the pooling, or the embedding after it.
  * *scores: the output is that of a CrossEncoder. */
 static bool read_values(SbertReader *r, const json_t *json, const char *path, bool *each, bool *scores)
 {
@@ -180,7 +180,7 @@ static bool read_values(SbertReader *r, const json_t *json, const char *path, bo
 			input);
 	return *each == (r->stage < STAGE_POOLING)
 		|| diag_error_in(r->diag, EXIT_UNSUPPORTED, path, 0, "module_input_name %s %s the Pooling module",
-			input, *each ? "has no effect behind" : "does not exist before");
+			input, *each ? "has no effect after" : "does not exist before");
 }
 
 /* Other classes than those of torch are not loaded, and Dense then takes its own default. */

@@ -1,6 +1,6 @@
 /* import/sentence_transformers.c: modules.json of sentence-transformers -> the head of an embedder, or of a
  * CrossEncoder. The modules are a Transformer, a Pooling, and Dense, LayerNorm and Normalize on each token or
- * behind the pooling. Dropout is skipped: it does nothing at inference. The builder reads weights. */
+ * after the pooling. Dropout is skipped: it does nothing at inference. The builder reads weights. */
 #include <string.h>
 #include "sbert.h"
 #include "compiler/support/files.h"

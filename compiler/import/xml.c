@@ -185,7 +185,7 @@ static bool read_family(XmlReader *r, xmlNodePtr node)
 
 /* Sets those of the words that an attribute lists. allowed: a bit for each that the family may have. */
 static bool read_words(XmlReader *r, xmlNodePtr node, const char *name, const char *const *words, int count,
-	uint32_t allowed, const char *may, bool *set)
+	uint32_t allowed, bool *set)
 {
 	char *rest, *list = (char *)(uintptr_t)attr_text(r->desc, node, name);
 	const char *known = "";
@@ -197,7 +197,7 @@ static bool read_words(XmlReader *r, xmlNodePtr node, const char *name, const ch
 		const int at = word_index(word, words, count);
 		if (at < 0 || !(allowed & 1u << at))
 			return diag_error_in(r->diag, EXIT_INPUT, r->desc->path, node->line,
-				"%s has \"%s\"; in the family %s these %s: %s", name, word, r->desc->family->model_type, may,
+				"%s has \"%s\"; the family %s allows %s", name, word, r->desc->family->model_type,
 				*known ? known : "none");
 		set[at] = true;
 	}
@@ -212,10 +212,8 @@ static bool read_parts(XmlReader *r, xmlNodePtr node)
 	for (int i = 0; i < BIAS_COUNT; i++)
 		if (family->bias[i].key || family->bias[i].none)
 			lacks |= 1u << i;
-	return read_words(
-			   r, node, "unbiased", bias_words, BIAS_COUNT, lacks, "may have no biases", r->desc->unbiased)
-		&& read_words(
-			r, node, "traits", trait_words, TRAIT_COUNT, family->traits, "may be given", r->desc->trait);
+	return read_words(r, node, "unbiased", bias_words, BIAS_COUNT, lacks, r->desc->unbiased)
+		&& read_words(r, node, "traits", trait_words, TRAIT_COUNT, family->traits, r->desc->trait);
 }
 
 /* A number above 0. */

@@ -10,7 +10,7 @@ typedef struct EmbeddingNames {
 	const char *tasks;   /* row 0 is added to every token, if the description has tasks */
 	const char *project; /* the linear from embedding to hidden, if these sizes differ */
 	bool projects_equal; /* or even if they are equal */
-	bool norm_last;      /* the norm is behind that linear, which then has no bias */
+	bool norm_last;      /* the norm is after that linear, which then has no bias */
 } EmbeddingNames;
 
 /* Stems of tensors within a layer. act: the module that computes the activation, for qat.c. */
@@ -46,7 +46,7 @@ const char *block_origin(Builder *, int32_t i, const char *part);
 Value *block_embeddings(Builder *, const EmbeddingNames *);
 /* out(attention(query(x), key(x), value(x))) of layer i. */
 Value *block_attention(Builder *, const LayerNames *, Value *x, int32_t i);
-/* The rest of layer i behind its attention of x: y = norm(x + mixed), then norm(y + ffn(y)). */
+/* The rest of layer i after its attention of x: y = norm(x + mixed), then norm(y + ffn(y)). */
 Value *block_after_attention(Builder *, const LayerNames *, Value *x, Value *mixed, int32_t i);
 /* out(act(in(x))) of layer i, or out(act(in(x)) * gate(x)). */
 Value *block_ffn(Builder *, const LayerNames *, Value *x, int32_t i);

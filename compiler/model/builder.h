@@ -142,7 +142,7 @@ Value *head_embed(Builder *, const HeadDesc *, const char *origin);
 Value *head_classify(Builder *, const HeadDesc *, const char *origin);
 /* For each token, the scores of the labels; for qa, a start and an end score. */
 Value *head_tokens(Builder *, const HeadDesc *, const char *origin);
-/* modules.c: the modules of a head that act on each token, or those behind the pooling. */
+/* modules.c: the modules of a head that act on each token, or those after the pooling. */
 Value *build_modules(Builder *, const HeadDesc *, bool each, Value *x, const char *origin);
 /* x / |x| over the last axis. */
 Value *build_normalize(Builder *, Value *x, const char *origin);

@@ -48,7 +48,7 @@ typedef struct RotaryDesc {
 	double factor;
 } RotaryDesc;
 
-/* modules.c: what sentence-transformers puts before and behind the pooling. */
+/* modules.c: what sentence-transformers puts before and after the pooling. */
 typedef enum ModuleKind { MODULE_DENSE, MODULE_LAYERNORM, MODULE_NORMALIZE, MODULE_COUNT } ModuleKind;
 extern const char *const module_words[MODULE_COUNT]; /* "dense" "layernorm" "normalize" */
 enum { MODULES_MAX = 8, POOLINGS_MAX = 16 };

@@ -83,8 +83,8 @@ static Value *word_decoder(Builder *b, const char *name, int64_t vocab, const ch
 	Value *decoder = build_tensor(b, name, NULL, vocab, decoder_columns(b->desc, &size), SIZE_VOCAB, origin);
 	if (decoder && !b->desc->untied)
 		diag_note(b->diag, 0,
-			"%s: %s, but %s differs from %s; the program uses both, as transformers 5 does, where "
-			"transformers 4.57 uses the second one twice",
+			"%s: %s, but %s differs from %s; the program uses both, as transformers 5 does; transformers "
+			"4.57 uses only the second",
 			origin, tied_words(b->desc), name, words->name);
 	return decoder;
 }
@@ -103,9 +103,8 @@ static void note_bias(Builder *b, const Tensor *own, const Tensor *shared, const
 	const HeadSpec *spec = &b->desc->family->head[TASK_FILL_MASK];
 	if (own ? !spec->bias_won || same_numbers(own, shared) : is_zero(shared))
 		return;
-	diag_note(b->diag, 0,
-		"%s: %s, and the decoder adds %s, as in transformers 5, where transformers 4.57 adds %s", origin,
-		tied_words(b->desc), own ? own->name : "nothing", shared->name);
+	diag_note(b->diag, 0, "%s: %s, and the decoder adds %s, as in transformers 5; transformers 4.57 adds %s",
+		origin, tied_words(b->desc), own ? own->name : "nothing", shared->name);
 }
 
 /* The bias [vocab]: own is the decoder's name of it, shared the head's or NULL. NULL: no bias, or an error.

@@ -1,5 +1,5 @@
 /* modules.c: the modules of sentence-transformers around the pooling: Dense, LayerNorm and Normalize. Each
- * has a folder of its own, with its weights. A module acts on each token, before the pooling, or behind it.
+ * has a folder of its own, with its weights. A module acts on each token, before the pooling, or after it.
  */
 #include <string.h>
 #include "family.h"

@@ -3,8 +3,8 @@
  * a key to the place of its replacement.
  *
  * Programs look up keys of fewer than 6 bytes only, and the shortest key that begins a text wins, as in the
- * library. So the array is walked to this depth, and keys behind others are left out. Whatever the array
- * holds, the walk ends. */
+ * library. So the array is walked to this depth, and keys that begin with another key are left out. Whatever
+ * the array holds, the walk ends. */
 #include <stdlib.h>
 #include <string.h>
 #include "tokenizer_import.h"

@@ -112,7 +112,8 @@ static bool add_roles(TokenizerImport *import, bool older)
 			&& !json_object_get(import->added_ids, token.text))
 			diag_note(import->diag, 0,
 				"%s: the token \"%.64s\" includes the spaces before it, as in transformers 4; transformers 5 "
-				"asks for \"lstrip\": true in tokenizer_config.json; --compat=transformers5 follows it",
+				"does so only if tokenizer_config.json has \"lstrip\": true; --compat=transformers5 follows "
+				"it",
 				import->path, token.text);
 		if ((named || known) && !import_added(import, token, -1, import->config_path))
 			return false;

@@ -17,7 +17,7 @@ bool import_step(TokenizerImport *import, CharStep step)
 	return true;
 }
 
-/* A step behind a rule for runs would see the characters that the rule makes, but the rule acts last. */
+/* A step after a rule for runs would see the characters that the rule makes, but the rule acts last. */
 static bool check_run(TokenizerImport *import, const char *type)
 {
 	return import->desc->run.set == RT_RUN_NONE
@@ -165,7 +165,7 @@ static bool read_strip(TokenizerImport *import, const json_t *normalizer)
 	return import_strip(import, left, right);
 }
 
-/* Strip acts before all other steps, or behind them. */
+/* Strip acts before all other steps, or after them. */
 bool import_strip(TokenizerImport *import, bool left, bool right)
 {
 	TokenizerDesc *desc = import->desc;

@@ -164,7 +164,7 @@ static json_t *rebuilt_model(TokenizerImport *import, json_t *old)
 	else if (import->class->kind <= CLASS_DEBERTA)
 		model = &bpe_tokenizer;
 	if (!vocab || (type && strcmp(type, model->type) != 0)) {
-		IMPORT_ERROR(import, EXIT_UNSUPPORTED, "%s of transformers 5 makes %s of this file, not %s",
+		IMPORT_ERROR(import, EXIT_UNSUPPORTED, "%s of transformers 5 reads this file as %s, but it has %s",
 			import->class->name, model->type, type ? type : "a model without a vocabulary");
 		return NULL;
 	}

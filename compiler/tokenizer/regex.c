@@ -92,7 +92,7 @@ static int32_t next_code(Regex *r)
 	return code;
 }
 
-/* \p{L}, \p{^L}, \P{L}: r->at is behind the p. */
+/* \p{L}, \p{^L}, \P{L}: r->at is after the p. */
 static void read_property(Regex *r, bool negated)
 {
 	char name[4] = "";
@@ -116,7 +116,7 @@ static void read_property(Regex *r, bool negated)
 	add_item(r, (Item){.property = CATEGORY, .category = {name[0], name[1]}, .negated = negated});
 }
 
-/* An escape behind the backslash. Adds its items. Returns the character, or -1 for a class. */
+/* An escape, after the backslash. Adds its items. Returns the character, or -1 for a class. */
 static int32_t read_escape(Regex *r)
 {
 	static const char from[] = "nrtfv", to[] = "\n\r\t\f\v";
@@ -145,7 +145,7 @@ static int32_t read_escape(Regex *r)
 	return c;
 }
 
-/* [..], behind the bracket. */
+/* [..], after the bracket. */
 static int32_t read_class(Regex *r)
 {
 	const bool negated = *r->at == '^';
@@ -177,7 +177,7 @@ static int32_t read_class(Regex *r)
 
 static int32_t read_either(Regex *r);
 
-/* (..), behind the parenthesis. */
+/* (..), after the parenthesis. */
 static int32_t read_group(Regex *r)
 {
 	const bool fold = r->fold;
@@ -257,7 +257,7 @@ static int32_t read_number(Regex *r)
 	return value;
 }
 
-/* The quantifier behind an atom, if there is one. */
+/* The quantifier after an atom, if there is one. */
 static int32_t read_repeat(Regex *r)
 {
 	int32_t node = read_atom(r), least = 0, most = MANY;
@@ -274,7 +274,7 @@ static int32_t read_repeat(Regex *r)
 			if (most == MANY && *r->at != '}')
 				most = read_number(r);
 			if (*r->at++ != '}' || least > REPEAT_MAX || most > REPEAT_MAX || (most >= 0 && most < least))
-				return regex_refuse(r, "a repetition with other than small numbers");
+				return regex_refuse(r, "a repetition with numbers that are too large, or in the wrong order");
 		}
 		const unsigned char mode = *r->at == '?' || *r->at == '+' ? *r->at++ : 0;
 		if (mode && c == '{') /* a{2}+ is (?:a{2})+ in Oniguruma, and a{2}? is (?:a{2})? */
@@ -337,7 +337,7 @@ bool regex_compile(TokenizerImport *import, const char *what, const char *text, 
 	Regex *r = regex_new(import, what, text);
 	const int32_t node = read_either(r);
 	if (*r->at)
-		regex_refuse(r, "a parenthesis too many");
+		regex_refuse(r, "a parenthesis that closes nothing");
 	return finish(r, node, cut);
 }
 

@@ -1,5 +1,5 @@
 /* regex_automaton.c: makes a deterministic automaton of a regular expression. A state is a list of threads in
- * the order in which a backtracking engine tries them. A match removes the threads behind it (Cox 2009,
+ * the order in which a backtracking engine tries them. A match removes the threads after it (Cox 2009,
  * "Regular Expression Matching: the Virtual Machine Approach"). */
 #include <string.h>
 #include "regex_nodes.h"
@@ -84,7 +84,7 @@ static int32_t emit(Regex *r, Instruction instruction)
 	return r->ncode++;
 }
 
-/* A choice between one more repetition and the instruction behind all. */
+/* A choice between one more repetition and the instruction after all of them. */
 static int32_t emit_choice(Regex *r, const Part *repeat, int32_t more, int32_t next)
 {
 	return emit(r,

@@ -1,5 +1,5 @@
-/* scripts.c: the pre-tokenizer UnicodeScripts, as a cut: a piece is a row of characters of one script, and of
- * characters that belong to any script behind the first. */
+/* scripts.c: the pre-tokenizer UnicodeScripts, as a cut: a piece is a run of characters of one script. After
+ * its first character it may contain characters that belong to any script. */
 #include <string.h>
 #include "regex.h"
 #undef RT_TABLES_ONLY

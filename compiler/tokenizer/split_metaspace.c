@@ -1,4 +1,4 @@
-/* split_metaspace.c: the pre-tokenizer Metaspace, by itself or behind WhitespaceSplit in a Sequence. */
+/* split_metaspace.c: the pre-tokenizer Metaspace, by itself or after WhitespaceSplit in a Sequence. */
 #include <string.h>
 #include "tokenizer_import.h"
 #include "runtime/tokenize/split_metaspace.h"

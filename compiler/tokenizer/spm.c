@@ -1,6 +1,6 @@
 /* spm.c: tokenizers with a SentencePiece .model file and no tokenizer.json, read as transformers 4 converts
  * them (convert_slow_tokenizer.py): the class decides on ids, normaliser and template. Control pieces and
- * user-defined pieces become added tokens, which are searched in the raw text. */
+ * user-defined pieces become added tokens, which are searched for in the raw text. */
 #include <string.h>
 #include <utf8proc.h>
 #include "spm_file.h"

@@ -172,10 +172,10 @@ bool import_segments(TokenizerImport *import)
 		five.transformers5 = true;
 		if (has && !class_has_segments(&five) && uses_segments(desc))
 			diag_note(import->diag, 0,
-				"%s: texts have segments (token_type_ids), as in transformers 4; in transformers 5 only if "
-				"model_input_names of tokenizer_config.json has token_type_ids; --compat=transformers5 "
-				"follows "
-				"it",
+				"%s: texts have segments (token_type_ids), as in transformers 4; transformers 5 makes them "
+				"only "
+				"if model_input_names of tokenizer_config.json has token_type_ids; --compat=transformers5 "
+				"follows it",
 				import->path);
 	} else if (!json_is_array(names)) {
 		return diag_error_in(import->diag, EXIT_INPUT, import->config_path, 0,

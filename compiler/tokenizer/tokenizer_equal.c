@@ -140,7 +140,8 @@ void import_note_differences(TokenizerImport *import, const TokenizerDesc *five,
 			names = names ? mem_printf(import->mem, "%s, %s", names, parts[i].name) : parts[i].name;
 	if (names)
 		diag_note(import->diag, 0,
-			"%s: transformers 5 makes other %s of this directory; here they are as in transformers 4 and the "
-			"tokenizers library; --compat=transformers5 follows transformers 5",
+			"%s: transformers 5 reads these parts differently: %s; bertc reads them as transformers 4 and "
+			"the "
+			"tokenizers library do; --compat=transformers5 follows transformers 5",
 			import->path, names);
 }

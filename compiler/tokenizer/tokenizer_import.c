@@ -221,7 +221,7 @@ static const TokenizerModel *older_form(const char *path)
 	return length > 5 && strcmp(name + length - 5, ".json") == 0 ? NULL : &wordpiece_tokenizer;
 }
 
-/* Reads tokenizer.json behind its model. */
+/* Reads tokenizer.json after its model. */
 static bool read_rest(TokenizerImport *import, const json_t *root)
 {
 	const bool good = import_json_rest(import, root) && import_config_tokens(import, false)

@@ -109,7 +109,7 @@ bool import_is_rebuilt(const TokenizerImport *);
 json_t *import_rebuild(TokenizerImport *, json_t *root);
 /* Whether two objects give a model the same settings, besides vocabulary and merges. */
 bool import_same_settings(const json_t *model, const json_t *other);
-/* Sets the templates of the class, behind import_config_tokens. */
+/* Sets the templates of the class, after import_config_tokens. */
 bool import_rebuild_template(TokenizerImport *);
 /* tokenizer_equal.c: notes what transformers 5 reads differently: `five`, and settings of the model. */
 void import_note_differences(TokenizerImport *, const TokenizerDesc *five, bool settings);

@@ -2,14 +2,14 @@
  *
  * A score bias is an argument of attention after q, k and v. There are three forms:
  *
- *   by distance  a table f32[heads or 1, 2R+1], all numbers: query i adds a[h, R + clamp(j - i, -R, R)]
+ *   by distance  a table f32[heads or 1, 2R+1] of fixed size: query i adds a[h, R + clamp(j - i, -R, R)]
  *                to its score with key j. An i32[S] after the table gives the positions of the tokens;
  *                without it, token i has position i
  *   dots         where the attribute dots is not 0: a table f32[D,H] and a constant i32[2R+1] after it, as
  *                in dot_by_distance. Packed, the table is f32[heads, panels, H/heads, panel]
  *   dense        any other type that broadcasts to the scores [heads, S, S] and has one number per key
  *
- * A matrix of plain numbers counts as a table. A leading axis of 1 makes it dense. */
+ * A matrix of fixed size counts as a table. A leading axis of 1 makes it dense. */
 #include "ir/attention.h"
 #include "infer.h"
 

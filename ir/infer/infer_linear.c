@@ -20,8 +20,9 @@ static bool infer_panels(const Node *node, int i, Dim *outputs, Dim *bias, Diag 
 	int64_t panels = (width + panel - 1) / panel;
 	if (weights_are_sparse(weight)) {
 		if (panel != SPARSE_PANEL || !value_is_const(node->args[i]))
-			return node_error(node, diag, "%s is %s, so sparse weights: expected a constant and panels of %d",
-				ARG_TEXT(i), SPARSE_PANEL);
+			return node_error(node, diag,
+				"%s is %s, the type of sparse weights; expected a constant and panels of %d", ARG_TEXT(i),
+				SPARSE_PANEL);
 	} else {
 		if (!expect_rank(node, i, 3, 4, diag))
 			return false;

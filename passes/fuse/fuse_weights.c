@@ -9,9 +9,9 @@
  *
  * with wq2 = wq * scale, bq2 = bq * scale and bo2 = bo + wo bv; the biases bk and bv are gone.
  *
- * The reasons: a key bias adds the same q . bk to all scores of a query, and softmax cancels it. Not so where
- * a score bias multiplies k itself (DeBERTa): its products differ from key to key. Probabilities sum to one,
- * so attention passes a value bias on unchanged. */
+ * The reasons: a key bias adds the same q . bk to all scores of a query, and softmax cancels it. If a score
+ * bias multiplies k itself (DeBERTa), it stays: the products differ from key to key. Probabilities sum to
+ * one, so attention passes a value bias on unchanged. */
 #include "fuse.h"
 #include <math.h>
 

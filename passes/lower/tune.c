@@ -120,7 +120,7 @@ static double relative_cost(const KernelInfo *kernel, const KernelInfo *usual, i
  * no further row is worth timing. */
 static const KernelInfo *next_cheapest(const TuneRow *key, const KernelInfo *const *kernels, int32_t count)
 {
-	/* the model's accuracy: it ranks 12x32 behind 8x48, though both measured alike */
+	/* the model's accuracy: it ranks 12x32 after 8x48, though both measured alike */
 	double least = 1.25;
 	const KernelInfo *best = NULL;
 	for (int32_t i = 0; i < kernel_count; i++) {

@@ -5,7 +5,7 @@
  *
  * scheme=dynamic: each row of activations gets its scale at run time, from that row alone. No calibration is
  * needed, and no result depends on the other texts of a call (Zafrir et al., "Q8BERT", arXiv:1910.06188,
- * quantise symmetrically; scales a row and an output as in vector-wise quantisation, Dettmers et al.,
+ * quantise symmetrically; scales per row and per output as in vector-wise quantisation, Dettmers et al.,
  * arXiv:2208.07339). Weights are symmetric with one scale per output and codes -127..127. Without -128,
  * kernels for CPUs without a dot product of bytes are exact too. Sums are 32-bit integers. LayerNorm,
  * softmax, GELU and the residual stream stay in f32. Attention may multiply in bf16 (attention=f32 forbids

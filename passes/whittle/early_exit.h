@@ -30,6 +30,6 @@ Value *exit_number(Graph *, Node *before, int32_t number, const char *origin);
 /* Whether a value depends only on the number of tokens, such as the angles of rotary positions, or the bias
  * of each distance. Behind an exit it is made again. */
 bool exit_remakes(const Value *);
-/* Puts the exit behind its layer. */
+/* Puts the exit after its layer. */
 bool exit_emit(const EarlyExit *, const Layers *, const Exit *);
 #endif

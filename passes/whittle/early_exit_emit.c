@@ -68,7 +68,7 @@ static void use_behind(Value *by, const Value *of)
 				node->args[i] = by;
 }
 
-/* Makes the values by place again that layers behind the exit read. */
+/* Makes the values by place again that layers after the exit read. */
 static bool emit_shared(const EarlyExit *e, const Layers *layers, const Exit *exit, Value *rest)
 {
 	for (int32_t i = exit->run; i < layers->count; i++)

@@ -100,7 +100,7 @@ static Node *find_table(const Graph *graph)
 	return table;
 }
 
-/* The linear that widens the rows of a narrow table, behind sums and a LayerNorm. NULL: there is none. */
+/* The linear that widens the rows of a narrow table, after sums and a LayerNorm. NULL: there is none. */
 static const Node *projection_of(const Graph *graph, const Value *rows)
 {
 	for (const Node *node = graph->first; node; node = node->next)

@@ -15,9 +15,10 @@
  *   by=activation   the block that adds least to its residual input: |block(x)|^2 / |x|^2 over all tokens of
  *                   the data
  *   by=magnitude    |weights of its last linear| * |weights of the linear before|, without data
- *   blocks=         0.attention,3-5.ffn: removes these. In a layer with several networks they are ffn.0,
- * ffn.1 and so on; the last one is ffn keep=N          N blocks stay in the whole encoder share=X this share
- * of all blocks stays */
+ *   blocks=         0.attention,3-5.ffn: removes these. In a layer with several networks the last one is ffn,
+ *                   the earlier ones are ffn.0, ffn.1 and so on
+ *   keep=N          N blocks stay in the whole encoder
+ *   share=X         this share of all blocks stays */
 #include "prune.h"
 #include <math.h>
 #include <string.h>

@@ -12,8 +12,9 @@
  * Biases are added before this scaling; see attention__avx512.h.
  *
  *   scratch  float queries[d][32], score[keys][32], k[keys][d rounded up to 16], v[keys][d rounded up to 16];
- *            attention_biased: slice[2 * keys] behind them; attention_relative: sum[keys][32],
- * products[16][rows of a table] in front of the slice, and slices of rows behind it */
+ *            attention_biased: then slice[2 * keys]
+ *            attention_relative: then sum[keys][32], products[16][rows of a table], the slice of
+ *            attention_biased, and slices of rows */
 #if defined(__x86_64__)
 #include "attention__avx512.h"
 #include "relative__avx512.h"

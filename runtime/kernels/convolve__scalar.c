@@ -1,5 +1,5 @@
 /* convolve__scalar.c: depthwise convolutions over the rows of a text, also dynamic ones (Wu et al. 2019, "Pay
- * Less Attention with Lightweight and Dynamic Convolutions"), whose weights each row makes itself. */
+ * Less Attention with Lightweight and Dynamic Convolutions"), whose weights are computed from each row. */
 
 /* out[c] += x[c] * w[c * step]; step 0: one weight for all columns. */
 RT_INLINE void convolve_add(float *out, const float *x, const float *w, int n, int step)

@@ -2,8 +2,9 @@
  * no VPDPBUSD: two products and two additions per quad of 16 rows. Up to 32 rows are in lanes: the inputs of
  * a quad take twice as much room as bytes, and a block of 32 rows has 24 KiB.
  *
- *   scratch  int16_t x[K/4 rounded up][2][lanes][2], lanes: 8, 16 or 32: inputs 0 and 2 of a quad, then 1 and
- * 3; then int8_t y[K/4 rounded up][lanes][4], in the order of inputs */
+ *   scratch  int16_t x[K/4 rounded up][2][lanes][2], lanes: 8, 16 or 32: inputs 0 and 2 of a
+ *            quad, then 1 and 3;
+ *            then int8_t y[K/4 rounded up][lanes][4], in the order of inputs */
 #if defined(__x86_64__)
 #include "sparse_rows__avx512.h"
 

@@ -50,7 +50,7 @@ RT_INLINE void relative_add(float *score, const RtRelative *relative, int count,
 
 /* ---- for kernels with vectors ---------------------------------------------------------------- */
 
-/* Whole vectors may be read behind the last distance of a slice. */
+/* Whole vectors may be read past the last distance of a slice. */
 enum { RELATIVE_SPARE = 32 };
 
 /* Fills slice[b][x] for each table b with the row for t - i = x or, by_key, for i - t = x; x from 1 - keys to

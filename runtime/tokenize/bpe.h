@@ -2,10 +2,10 @@
  * neighbours with the lowest rank merge, the leftmost first, until no pair can merge.
  *
  * Short words are merged directly. A long word, which may be a whole text, is encoded in bounded memory. A
- * token does not depend on its surroundings as long as no merge crosses its ends. So for each prefix of the
- * word, the last token is the only token that ends there and has no merge across the boundary with the token
- * before it. When all prefixes at which a token may still begin have a common prefix, the tokens of the
- * common prefix are certain. */
+ * token does not depend on its surroundings as long as no merge crosses its ends. So the tokens of a prefix
+ * of the word follow from those of shorter prefixes: exactly one token ends with the prefix and has no merge
+ * across the boundary to the token before it. The rest of the word begins after one of several prefixes. The
+ * tokens that all of these prefixes have in common are certain. */
 #ifndef RT_BPE_H
 #define RT_BPE_H
 #include "word.h"

@@ -27,7 +27,7 @@ typedef struct Place {
 	int32_t start, end;
 } Place;
 /* change: how the character was made, as in the library: 0 from one character, 1 in addition to the one
- * before, -n from one character with n removed behind it. Between the parts of a step, bits 24-31 of code
+ * before, -n from one character with n removed after it. Between the parts of a step, bits 24-31 of code
  * have the canonical combining class. */
 typedef struct NormalChar {
 	uint32_t code;

@@ -13,12 +13,12 @@ enum { CUT_REMOVED, CUT_ISOLATED, CUT_PREVIOUS, CUT_NEXT, CUT_CONTIGUOUS }; /* w
 /* A part of the text: a match, or what lies between two. */
 typedef struct CutPart {
 	Cursor from;
-	int32_t to; /* index of the cursor behind it */
+	int32_t to; /* index of the cursor after it */
 	int match;
 } CutPart;
 typedef struct CutScan {
 	const RtCut *cut;
-	Cursor at, found; /* found: behind the match that begins at `at` */
+	Cursor at, found; /* found: after the match that begins at `at` */
 	int32_t to;
 	int has_match;
 } CutScan;
@@ -30,7 +30,7 @@ RT_INLINE uint32_t cut_class(const RtTokenizer *t, const RtCut *cut, uint32_t co
 		+ (code & ((1u << RT_BLOCK_BITS) - 1))];
 }
 
-/* Whether the expression matches at the cursor; *end: behind the match. */
+/* Whether the expression matches at the cursor; *end: after the match. */
 RT_FN int cut_match(const RtTokenizer *t, const CutScan *s, Cursor *end)
 {
 	const uint16_t *table = (const uint16_t *)(const void *)(t->cut_data + s->cut->states);

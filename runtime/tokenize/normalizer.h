@@ -95,7 +95,7 @@ RT_FN uint32_t step_composite(const RtTokenizer *t, const RtNormalStep *s, uint3
 
 RT_FN int32_t step_compose(const RtTokenizer *t, const RtNormalStep *s, NormalChar *chars, int32_t n)
 {
-	int32_t kept = 0, starter = -1, last = -1; /* last: class of the last mark behind the starter; -1: none */
+	int32_t kept = 0, starter = -1, last = -1; /* last: class of the last mark after the starter; -1: none */
 	for (int32_t i = 0; i < n; i++) {
 		const int32_t class = (int32_t)(chars[i].code >> 24);
 		const uint32_t code = chars[i].code & 0x1FFFFF;
@@ -245,7 +245,7 @@ RT_FN int32_t segment_run(const RtTokenizer *t, const Cursor *c, Segment *segmen
 }
 
 /* Marks the bytes, counted from `from`, at which a segment must not end: inside a text that the step
- * replaces, and behind the beginning of one. */
+ * replaces, and after the beginning of one. */
 RT_FN void segment_mark(const RtTokenizer *t, const RtNormalStep *s, const NormalChar *in, int32_t n,
 	int32_t from, int32_t to, uint8_t *marked)
 {

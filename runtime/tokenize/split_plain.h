@@ -1,4 +1,5 @@
-/* split_plain.h: no pre-tokenizer: the whole text is one word. Behind cuts (cuts.h), each piece is one. */
+/* split_plain.h: no pre-tokenizer: the whole text is one word. After cuts (cuts.h), each piece is one word.
+ */
 #ifndef RT_SPLIT_PLAIN_H
 #define RT_SPLIT_PLAIN_H
 #include "word.h"

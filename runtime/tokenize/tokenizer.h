@@ -57,7 +57,7 @@ typedef struct RtCut {
 	int32_t classes, behavior, invert;
 	uint32_t blocks, cells, states;
 } RtCut;
-/* Strip before all other steps, or behind them. */
+/* Strip before all other steps, or after them. */
 enum { RT_TRIM_LEFT = 1, RT_TRIM_RIGHT = 2, RT_STRIP_LEFT = 4, RT_STRIP_RIGHT = 8 };
 /* run_set: the characters of which a run becomes run_content. RT_RUN_WHITE: White_Space */
 enum { RT_RUN_NONE, RT_RUN_SPACES, RT_RUN_WHITE };
@@ -137,7 +137,7 @@ typedef void RtWordFn(const RtTokenizer *, const Word *, Writer *);
 typedef void RtTrimFn(const RtTokenizer *, Writer *, int32_t before, int32_t after);
 struct RtTokenizer {
 	RtSplitFn *split; /* of the pre-tokenizer */
-	RtSplitFn *last;  /* behind cuts; NULL: there are none */
+	RtSplitFn *last;  /* after cuts; NULL: there are none */
 	RtWordFn *word;   /* of the model */
 	RtTrimFn *trim;   /* of the post-processor; NULL: offsets stay */
 	RtNextFn *next;   /* NULL: records alone are the normaliser */
@@ -156,7 +156,7 @@ typedef struct RtEncoding {
 	int32_t n;                        /* tokens written, including special tokens */
 	int32_t total;                    /* tokens without truncation */
 	int32_t text_tokens, pair_tokens; /* tokens written of each, without special tokens */
-	size_t text_next, pair_next;      /* start of the first token that was cut off behind those written; the
+	size_t text_next, pair_next;      /* start of the first token that was cut off after those written; the
 									   * length: none was */
 	int32_t replaced;                 /* invalid UTF-8 sequences that became U+FFFD */
 } RtEncoding;

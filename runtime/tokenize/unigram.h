@@ -8,7 +8,7 @@
 #define RT_UNIGRAM_H
 #include "word.h"
 
-/* model_table: a trie, id; scores of ids, behind them that of an unknown character; ids of the tokens of
+/* model_table: a trie, id; scores of ids, after them that of an unknown character; ids of the tokens of
  * bytes */
 enum { UNIGRAM_VOCAB, UNIGRAM_SCORES, UNIGRAM_BYTES };
 /* model_number: UNIGRAM_PIECES: number of scores. UNIGRAM_FALLBACK: bytes stand for unknown characters */

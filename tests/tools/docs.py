@@ -12,8 +12,10 @@ In an output
   ~1.5     matches any number
   spaces   match any number of spaces
   0.998    other decimal fractions may differ by 0.002 * max(1, value), because CPUs sum in different orders
-A command must succeed, unless its output shows an error or `echo $?` follows. No other block may contain a
-bertc command. --write replaces outputs that differ, and outputs of only `...`, by the real output."""
+A command must succeed, unless its output shows an error or `echo $?` follows. No other block, fenced or
+indented, may contain a bertc command.
+
+--write replaces outputs that differ, and outputs of only `...`, by the real output."""
 import os
 import re
 import subprocess
@@ -59,14 +61,17 @@ def block_commands(lines, start, end):
 
 def page_commands(path, lines, kind):
     """The commands to run, and the complaints about blocks that hold commands and are no sessions."""
-    commands, complaints = [], []
+    commands, sessions = [], set()
     for words, start, end in page_blocks(lines):
         if words[:1] != ["console"]:
-            complaints += [f"{path}:{i + 1}: a command outside of a console block: {lines[i]}"
-                for i in range(start, end) if re.match(r"\s*(\$ )?bertc [a-z]", lines[i])]
-        elif words[1:] == ([kind] if kind else []):
+            continue
+        sessions.update(range(start, end))
+        if words[1:] == ([kind] if kind else []):
             commands += block_commands(lines, start, end)
-    return commands, complaints
+    fenced = {i for _, start, end in page_blocks(lines) for i in range(start, end)}
+    return commands, [f"{path}:{i + 1}: a command outside of a console block: {line}"
+        for i, line in enumerate(lines) if i not in sessions
+        and (i in fenced or line.startswith("    ")) and re.match(r"\s*(\$ )?bertc [a-z]", line)]
 
 
 def run_commands(commands, folder):

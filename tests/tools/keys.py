@@ -32,12 +32,12 @@ def page():
     lines = [
         "# Keys of a model's files",
         "",
-        "`bertc` obeys these keys, refuses values of them that would change an answer, or ignores them",
-        "because they change no answer. Any other key gives a warning, and `--about` of the program",
-        "names it.",
-        "`config.json` may also have the sizes",
-        "and other keys that a family lists in `compiler/families/`. The source of this page is",
-        "`compiler/import/keys.def`; `tests/tools/keys.py --write` renews it.",
+        "`bertc` knows the keys of this page. *Obeyed*: the key changes the program; values that bertc does",
+        "not support are refused. *No effect*: the key changes no answer. *Refused*: values that would",
+        "change an answer are refused. Any other key gives a warning, and `--about` of the program names it.",
+        "",
+        "`config.json` may also have the sizes and other keys of its family (`compiler/families/`). The",
+        "source of this page is `compiler/import/keys.def`; `tests/tools/keys.py --write` renews it.",
     ]
     for file, name in FILES.items():
         lines += ["", f"## {name}", "", "| key | | what it does, or why it has no effect |", "|---|---|---|"]

@@ -225,7 +225,7 @@ OURS = {"do_lower_case", "add_prefix_space", "clean_text"}  # which change ids i
 REFUSED = [  # class, model_type, tokenizer, words
     ("GPT2Tokenizer", "gpt2", rob, "GPT2Tokenizer"),
     ("BarthezTokenizer", "xlm-roberta", xlm, "BarthezTokenizer"),
-    ("RobertaTokenizer", "roberta", bert, "makes BPE of this file, not WordPiece"),
+    ("RobertaTokenizer", "roberta", bert, "reads this file as BPE, but it has WordPiece"),
 ]
 check = T.Check()
 
