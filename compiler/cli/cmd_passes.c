@@ -36,7 +36,7 @@ void print_entry(const char *name, int indent, const char *text)
 
 static void print_list(void)
 {
-	puts("Passes, in the usual order. * changes results beyond rounding.\n"
+	puts("Passes, in the usual order. * marks those that change results beyond rounding.\n"
 		 "`bertc passes NAME` describes one pass.\n");
 	for (int32_t i = 0; i < pass_count; i++) {
 		char name[64];

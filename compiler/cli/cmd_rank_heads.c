@@ -146,8 +146,8 @@ int cmd_rank_heads(int argc, char **argv)
 {
 	static const Usage usage = {
 		.arguments = "MODEL",
-		.doc = "Report for each attention head its spread (entropy, nats), its reach (tokens) and its "
-			   "importance.\v"
+		.doc = "Report for each attention head the entropy of its attention (in nats), its mean distance (in "
+			   "tokens) and its importance.\v"
 			   "Examples:\n"
 			   "  bertc rank-heads minilm-sst2 --data sst2/dev.tsv --limit 200 --by=accuracy",
 		.options = table,

@@ -319,7 +319,7 @@ static void test_order(void)
 /* What the phases mean, pass by pass. */
 static void test_phases(void)
 {
-	refused_with("fuse,prune-heads", "prune-heads must come before fuse: fusing joins the ops");
+	refused_with("fuse,prune-heads", "prune-heads must come before fuse: fuse joins the ops");
 	refused_with("lower,drop-layers", "drop-layers must come before lower");
 	refused_with("plan-memory,pack-weights", "pack-weights must come before plan-memory");
 	refused_with("early-exit,merge-tasks", "merge-tasks must come before early-exit");
