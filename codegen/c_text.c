@@ -132,3 +132,17 @@ char *c_upper(const char *name)
 		*at = (char)toupper((unsigned char)*at);
 	return text;
 }
+
+void c_named(FILE *out, const char *text, const char *name)
+{
+	for (const char *at = text; *at;) {
+		const char *next = strstr(at, "NAME");
+		const size_t plain = next ? (size_t)(next - at) : strlen(at);
+		fwrite(at, 1, plain, out);
+		at += plain;
+		if (next) {
+			fputs(name, out);
+			at += 4;
+		}
+	}
+}

@@ -11,6 +11,8 @@ void c_comment(FILE *, const char *text);
 /* A float or double constant that reads back exactly. */
 void c_real(FILE *, double value);
 char *c_upper(const char *); /* malloc'd */
+/* The text with `name` in the place of each NAME. */
+void c_named(FILE *, const char *text, const char *name);
 
 /* ---- paste.c: runtime/ files inside the emitted file ----------------------------------------- */
 typedef struct Paste {
@@ -188,6 +190,12 @@ bool emit_has_exits(const Graph *);
 /* Writes the tables and the RtModel. Call it after all steps. False and a message if an output cannot be
  * returned. */
 bool emit_model(Emitter *, FILE *c);
+
+/* ---- emit_tasks.c: functions of the C API for the task of the first head ---------------------- */
+bool emit_has_task_functions(const Emitter *);
+/* Their declarations with comments, and what they call. */
+void emit_task_declarations(const Emitter *, FILE *h);
+void emit_task_functions(const Emitter *, FILE *c);
 
 /* ---- emit_walk.c ----------------------------------------------------------------------------- */
 /* Walks the graphs: afterwards the wrappers, kernels, steps, the blob and each variant's calls are known.

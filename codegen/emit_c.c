@@ -101,7 +101,7 @@ void emit_blob(const Emitter *e, FILE *c)
 
 static bool paste_parts(const Emitter *e, FILE *c)
 {
-	enum { ALWAYS, MAIN };
+	enum { ALWAYS, ANSWERS, MAIN };
 	static const struct {
 		const char *file;
 		int when;
@@ -216,16 +216,8 @@ static void print_api(const Emitter *e, FILE *c)
 							   "const char *NAME_strerror(int status) { return rt_strerror(status); }\n"
 							   "const char *NAME_why(void) { return rt_why(&NAME_model); }\n"
 							   "const char *NAME_about(void) { return NAME_model.about; }\n";
-	for (const char *at = text; *at;) {
-		const char *next = strstr(at, "NAME");
-		size_t plain = next ? (size_t)(next - at) : strlen(at);
-		fwrite(at, 1, plain, c);
-		at += plain;
-		if (next) {
-			fputs(e->options->name, c);
-			at += 4;
-		}
-	}
+	c_named(c, text, e->options->name);
+	emit_task_functions(e, c);
 	char *upper = c_upper(e->options->name);
 	fprintf(c,
 		"\n#ifdef %s_MAIN\nint main(int argc, char **argv)\n{\n\treturn rt_main(&%s_model, argc, "

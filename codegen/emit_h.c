@@ -107,16 +107,8 @@ bool emit_h(Emitter *e, FILE *h)
 	print_macro(h, name, upper, "OUTPUT_WIDTH", width, "floats per row of the first output");
 	print_macro(h, name, upper, "PER_TOKEN", per_token, "1: the first output has one row per token");
 	putc('\n', h);
-	for (const char *at = declarations; *at;) {
-		const char *next = strstr(at, "NAME");
-		size_t plain = next ? (size_t)(next - at) : strlen(at);
-		fwrite(at, 1, plain, h);
-		at += plain;
-		if (next) {
-			fputs(name, h);
-			at += 4;
-		}
-	}
+	c_named(h, declarations, name);
+	emit_task_declarations(e, h);
 	fputs("\n#ifdef __cplusplus\n}\n#endif\n#endif\n", h);
 	free(upper);
 	return true;

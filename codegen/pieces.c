@@ -4,7 +4,7 @@
  *
  *     NAME.c                             graphs, tables, C API, wrappers of linears
  *     linear_f16__avx512_k384.c          a core of linears, or a wrapper, with the kernel it calls
- *     runtime.c tokenizer.c program.c    runtime/ without kernels
+ *     runtime.c answers.c tokenizer.c program.c   runtime/ without kernels
  *
  * A function that another piece calls is hidden instead of static, so no library exports it. */
 #include <stdlib.h>
@@ -48,7 +48,7 @@ static void paste_close(Paste *paste)
 
 /* ---- runtime/ -------------------------------------------------------------------------------- */
 
-typedef enum PartWhen { ALWAYS, MAIN } PartWhen;
+typedef enum PartWhen { ALWAYS, ANSWERS, MAIN } PartWhen;
 static const struct {
 	const char *file;
 	PartWhen when;
@@ -86,9 +86,10 @@ static bool unpack_piece(Pieces *pieces, Diag *diag)
 	return good;
 }
 
-bool pieces_runtime(Pieces *pieces, bool packed, bool program, Diag *diag)
+bool pieces_runtime(Pieces *pieces, bool packed, bool answers, bool program, Diag *diag)
 {
 	return parts_piece(pieces, "runtime", ALWAYS, diag)
+		&& (!answers || parts_piece(pieces, "answers", ANSWERS, diag))
 		&& (!program || parts_piece(pieces, "program", MAIN, diag))
 		&& (!packed || unpack_piece(pieces, diag));
 }
@@ -155,7 +156,8 @@ static bool model_piece(Emitter *e, Pieces *pieces, Paste *paste)
 		fprintf(out, "#define %s_MAIN\n", upper);
 		free(upper);
 	}
-	bool good = paste_file(paste, e->options->kind == EMIT_EXE ? "program.h" : "api.h", e->diag);
+	bool good = paste_file(
+		paste, e->options->kind == EMIT_EXE ? "program.h" : "answers/answering.h", e->diag);
 	fputc('\n', out);
 	emit_blob_declaration(e, out);
 	print_tokenizer_functions(e->options->tokenizer, out);
@@ -195,7 +197,9 @@ static bool behind_pieces(Emitter *e, Pieces *pieces)
 bool pieces_make(Emitter *e, Pieces *pieces)
 {
 	return behind_pieces(e, pieces) && pieces_tokenizer(pieces, e->options->tokenizer, e->diag)
-		&& pieces_runtime(pieces, e->weights.npacked > 0, e->options->kind == EMIT_EXE, e->diag);
+		&& pieces_runtime(pieces, e->weights.npacked > 0,
+			e->options->kind == EMIT_EXE || emit_has_task_functions(e), e->options->kind == EMIT_EXE,
+			e->diag);
 }
 
 void pieces_free(Pieces *pieces)

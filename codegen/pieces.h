@@ -30,7 +30,7 @@ bool pieces_make(Emitter *, Pieces *);
 /* Those that are the same for all models with this tokenizer (NULL: without one), and for all models;
  * program: with main. */
 bool pieces_tokenizer(Pieces *, const TokenizerDesc *, Diag *);
-bool pieces_runtime(Pieces *, bool packed, bool program, Diag *);
+bool pieces_runtime(Pieces *, bool packed, bool answers, bool program, Diag *);
 bool pieces_prefix(Pieces *, Diag *);
 void pieces_free(Pieces *);
 

@@ -26,7 +26,7 @@ static const struct {
 
 static bool make_pieces(Pieces *pieces, Diag *diag)
 {
-	bool good = pieces_runtime(pieces, true, true, diag);
+	bool good = pieces_runtime(pieces, true, true, true, diag);
 	for (size_t i = 0; good && i < sizeof tokenizers / sizeof *tokenizers; i++) {
 		const Splitter split = {.name = tokenizers[i].split};
 		const TokenizerModel model = {.name = tokenizers[i].model};

@@ -66,7 +66,7 @@ RT_FN int32_t task_aggregate(
 			const int32_t at = piece->at + j;
 			if ((size_t)p->start[at] < piece->low || (size_t)p->start[at] >= piece->high)
 				continue;
-			RtWord token = task_tag(head, row, labels, p->options.threshold);
+			RtWord token = rt_tag(head, row, labels, p->options.threshold);
 			token.start = p->start[at];
 			token.end = p->end[at];
 			if (how == RT_AGGREGATE_SIMPLE || count == 0 || !aggregate_goes_on(p, item, at)) {

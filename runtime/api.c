@@ -43,12 +43,13 @@ RT_FN uint64_t api_arena_bytes(
 			+ api_up((uint64_t)v->per_block));
 }
 
-/* Floats for the rows of one window, of the widest output per token, before they are merged (rt_run_text). */
-RT_FN uint64_t api_window_floats(const RtModel *m, int64_t longest)
+/* Bytes for the rows of one window of the first output, before they are merged (rt_run_text), and for their
+ * answer (RtView.scratch). */
+RT_FN uint64_t api_window_bytes(const RtModel *m, int64_t longest)
 {
 	const RtOutput *first = m->outputs;
 	const uint64_t rows = first->per_token ? (uint64_t)longest : 1;
-	return m->tokenizer ? (uint64_t)first->width * rows : 0;
+	return m->tokenizer ? api_up((uint64_t)first->width * rows * 4) + rt_scratch_bytes(m, longest) : 0;
 }
 
 /* Bytes for the offsets of thinned texts. If texts may end early, there are two of each (exit.h). */
@@ -63,7 +64,7 @@ RT_FN uint64_t api_stage_bytes(const RtModel *m, int64_t tokens, int64_t texts, 
 	uint64_t bytes = 2 * api_up((uint64_t)tokens * 4) + api_up((uint64_t)(texts + 1) * 4)
 		+ api_thinned_bytes(m, texts) + (m->exits ? 2 * api_up(rt_exit_ints(texts) * 4) : 0);
 	if (m->tokenizer)
-		bytes += 5 * api_up((uint64_t)m->max_tokens * 4) + api_up(api_window_floats(m, longest) * 4);
+		bytes += 5 * api_up((uint64_t)m->max_tokens * 4) + api_window_bytes(m, longest);
 	return bytes;
 }
 
@@ -267,7 +268,7 @@ RT_API int rt_pass_fits(const RtContext *c, int64_t tokens, int64_t texts, int64
 {
 	return tokens <= c->stage_tokens && texts <= c->stage_texts
 		&& api_arena_bytes(c->variant, tokens, texts, longest, c->team.size)
-			+ 4 * api_window_floats(c->model, longest)
+			+ api_window_bytes(c->model, longest)
 		<= c->arena_bytes;
 }
 

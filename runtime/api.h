@@ -84,6 +84,13 @@ RT_API const char *rt_strerror(int status);
 /* Why rt_new or rt_init gave NULL: what this CPU lacks, or else memory. */
 RT_API const char *rt_why(const RtModel *);
 
+/* Bytes of RtView.scratch. */
+RT_INLINE size_t rt_scratch_bytes(const RtModel *m, int64_t tokens)
+{
+	const int task = m->nheads > 0 ? m->heads[0].task : RT_TASK_EMBED;
+	return task == RT_TASK_TAG || task == RT_TASK_QA ? (16 * (size_t)tokens + 63) / 64 * 64 : 0;
+}
+
 /* api.c, for text.c: whether one pass over so much fits the context's memory; and that pass. */
 RT_API int rt_pass_fits(const RtContext *, int64_t tokens, int64_t texts, int64_t longest);
 RT_API void rt_pass(RtContext *, const int32_t *ids, const int32_t *types, const int32_t *offsets,
@@ -92,6 +99,25 @@ RT_API void rt_pass(RtContext *, const int32_t *ids, const int32_t *types, const
 /* resident.c */
 RT_API int rt_prefault(const RtModel *);
 RT_API int rt_huge_pages(const RtModel *);
+
+/* A text, or a window of a text: its tokens, and the rows of an output. */
+typedef struct RtView {
+	const int32_t *ids, *start, *end, *word; /* of each token; start NULL: offsets count tokens */
+	const float *rows;
+	int32_t n, first, count; /* n tokens; the text, or the second of a pair, has [first, first + count) */
+	size_t low, high;        /* the bytes that this window counts for, because windows overlap */
+	int truncated;           /* the text goes on behind the limit */
+	void *scratch;           /* 16 bytes a token, for taggers and question answering */
+} RtView;
+typedef void RtViewFn(void *state, const RtContext *, const RtView *);
+/* text.c: runs the first output on a text and calls the function with it or, where the overflow rule says so
+ * and the task has windows, with each of its windows in turn. */
+RT_API int rt_each_window(RtContext *, const char *text, size_t bytes, const char *pair, size_t pair_bytes,
+	int windows, RtViewFn *, void *state);
+/* Runs the first output on text_ids and text_types. The next pass overwrites the rows. */
+RT_API float *rt_window_run(RtContext *, int32_t tokens, void **scratch);
+/* RT_OK: the model and the context take these text_ids. */
+RT_API int rt_window_check(const RtContext *, int32_t tokens);
 
 /* text.c: length 1 to within float's rounding, which is what a normalize op at the end leaves; the length; a
  * row times a number. */

@@ -1,7 +1,6 @@
 /* labels.c: labels of a text (classify, rank), and its choice. Combines the windows of a long text: the mean
  * of logits and embeddings. */
 #include "program.h"
-#include <math.h>
 
 RT_FN const RtRun *task_piece(const RtProgram *p, const RtItem *item, int32_t i)
 {
@@ -40,32 +39,9 @@ RT_FN float *task_row(RtProgram *p, const RtItem *item, const RtHead *head)
 
 /* ---- classify, rank -------------------------------------------------------------------------- */
 
-/* Turns logits into the printed scores, in place. Returns the best label. */
-RT_FN int32_t task_scores(const RtHead *head, float *row, int32_t n)
-{
-	int32_t best = 0;
-	if (head->problem == RT_SINGLE && n > 1)
-		return rt_softmax(row, n);
-	for (int32_t i = 0; i < n; i++) {
-		if (head->problem != RT_REGRESSION)
-			row[i] = rt_sigmoid(row[i]);
-		if (row[i] > row[best])
-			best = i;
-	}
-	return best;
-}
-
 RT_FN const char *task_label_text(const RtHead *head, int32_t i)
 {
 	return head->labels && i < head->nlabels ? head->labels[i] : "?";
-}
-
-/* The score of a ranker. With several labels it is the probability of the last one, by convention "relevant"
- * or "entailed". */
-RT_FN float task_rank(const RtHead *head, float *row, int32_t n)
-{
-	task_scores(head, row, n);
-	return row[n - 1];
 }
 
 RT_FN void task_json_scores(FILE *out, const RtHead *head, const float *row, int32_t n)
@@ -87,10 +63,10 @@ RT_FN void task_json_classify(RtProgram *p, const RtHead *head, float *row, int3
 	FILE *out = p->out;
 	if (head->task == RT_TASK_RANK || (head->problem == RT_REGRESSION && n == 1)) {
 		fputs("\"score\": ", out);
-		rt_json_number(out, task_rank(head, row, n));
+		rt_json_number(out, rt_rank(head, row, n));
 		return;
 	}
-	const int32_t best = task_scores(head, row, n);
+	const int32_t best = rt_scores(head, row, n);
 	if (head->problem != RT_REGRESSION) {
 		fputs("\"label\": ", out);
 		rt_json_string(out, task_label_text(head, best), strlen(task_label_text(head, best)));
@@ -114,10 +90,10 @@ RT_FN void task_json_classify(RtProgram *p, const RtHead *head, float *row, int3
 RT_FN void task_plain_classify(RtProgram *p, const RtHead *head, float *row, int32_t n)
 {
 	if (head->task == RT_TASK_RANK || (head->problem == RT_REGRESSION && n == 1)) {
-		fprintf(p->out, "%.6f\n", task_rank(head, row, n));
+		fprintf(p->out, "%.6f\n", rt_rank(head, row, n));
 		return;
 	}
-	const int32_t best = task_scores(head, row, n);
+	const int32_t best = rt_scores(head, row, n);
 	if (head->problem == RT_SINGLE) {
 		fprintf(p->out, "%s\t%.6f\n", task_label_text(head, best), row[best]);
 		return;
@@ -139,13 +115,13 @@ RT_FN float *task_choices(RtProgram *p, const RtItem *item, const RtHead *head)
 	float *logits = rt_scratch(p, (size_t)item->choices * sizeof *logits);
 	int32_t i = 0;
 	for (int32_t k = 0; k < item->choices; k++) {
-		double sum = 0;
-		int32_t windows = 0;
+		double windows = 0;
+		logits[k] = 0;
 		for (; i < item->npieces && task_piece(p, item, i)->choice == k; i++) {
-			sum += (double)*rt_rows(p, head->output, task_piece(p, item, i));
+			logits[k] += *rt_rows(p, head->output, task_piece(p, item, i));
 			windows++;
 		}
-		logits[k] = (float)(sum / windows);
+		text_scale(&logits[k], 1, 1 / windows);
 	}
 	return logits;
 }

@@ -97,6 +97,22 @@ RT_FN float *rt_rows(RtProgram *p, int32_t output, const RtRun *piece)
 	return p->rows[output] + (size_t)o->width * (size_t)(o->per_token ? piece->at : piece - p->pieces);
 }
 
+RT_FN RtView rt_view(RtProgram *p, const RtItem *item, int32_t i, int32_t output)
+{
+	const RtRun *piece = task_piece(p, item, i);
+	const int text = !p->options.ids;
+	return (RtView){.ids = p->ids + piece->at,
+		.start = text ? p->start + piece->at : NULL,
+		.end = text ? p->end + piece->at : NULL,
+		.word = text ? p->word + piece->at : NULL,
+		.rows = rt_rows(p, output, piece),
+		.n = piece->n,
+		.first = piece->first,
+		.count = piece->count,
+		.low = piece->low,
+		.high = piece->high};
+}
+
 /* Sets the rows of the chosen head to the mean over all named heads. */
 RT_FN void program_average(RtProgram *p)
 {

@@ -2,8 +2,7 @@
  * files for --threads 0, loads no library, and uses only functions of libc that work in static programs. */
 #ifndef RT_PROGRAM_H
 #define RT_PROGRAM_H
-#include "api.h"
-#include "schemes.h"
+#include "answers/answering.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -35,33 +34,6 @@ enum { RT_LINE_BYTES_MAX = 1 << 26 }; /* 64 MiB; a longer line is an error */
  * input. -1: the line is above the limit, or there is no memory for it; this is returned at once, and the
  * next call skips the rest of the line. */
 RT_FN int rt_lines_next(RtLines *, const char **line, size_t *bytes);
-
-/* ---- spans.c --------------------------------------------------------------------------------- */
-enum { RT_NO_LABEL = -1 };
-typedef struct RtWord {
-	int32_t start, end, label;
-	float score;
-} RtWord; /* bytes, and the label of the first token or RT_NO_LABEL */
-typedef struct RtSpan {
-	int32_t start, end;
-	const char *type;
-	float score;
-} RtSpan;
-/* Spans of n words in order; spans has room for n. Returns how many. */
-RT_FN int32_t rt_spans(const RtWord *, int32_t n, const char *const *labels, int scheme, RtSpan *spans);
-
-/* ---- answers.c ------------------------------------------------------------------------------- */
-enum { RT_ANSWER_TOKENS = 15 }; /* longest answer, as in the question-answering pipeline of transformers */
-typedef struct RtAnswer {
-	int32_t first, last;
-	double score, null_score;
-} RtAnswer; /* tokens; first -1: no candidate */
-/* logits[tokens][2]; the answer is within tokens [from, to); token 0 ([CLS]) stands for "no answer". scratch:
- * 2 * tokens doubles. */
-RT_FN RtAnswer rt_answer(const float *logits, int32_t tokens, int32_t from, int32_t to, double *scratch);
-/* In place: exp(x - max) / sum. Returns the index of the largest. */
-RT_FN int32_t rt_softmax(float *x, int32_t n);
-RT_FN float rt_sigmoid(float x);
 
 /* ---- threads.c ------------------------------------------------------------------------------- */
 /* "0": the number of CPUs that affinity and cgroup quota allow. 1 .. RT_THREADS_MAX: that number. Anything
@@ -140,6 +112,8 @@ RT_FN void rt_complain(RtProgram *, const RtItem *, const char *kind, const char
 	__attribute__((format(printf, 4, 5)));
 /* The rows of output k for a piece. */
 RT_FN float *rt_rows(RtProgram *, int32_t output, const RtRun *);
+/* Piece i of a text, with the rows of output k. */
+RT_FN RtView rt_view(RtProgram *, const RtItem *, int32_t i, int32_t output);
 /* The output with the number of layers that a text went through; -1: no text can end early. */
 RT_FN int32_t rt_layers_output(const RtModel *);
 /* ---- read.c: the pieces of a text; none after an error */
@@ -150,8 +124,6 @@ RT_FN const char *prompt_text(RtProgram *, const char *text, size_t *bytes);
 RT_FN void prompt_help(const RtModel *);
 /* ---- tags.c, aggregate.c --------------------------------------------------------------------- */
 enum { RT_AGGREGATE_SIMPLE = 1, RT_AGGREGATE_FIRST, RT_AGGREGATE_AVERAGE, RT_AGGREGATE_MAX };
-/* Label and probability of one token, from the logits of its n labels. */
-RT_FN RtWord task_tag(const RtHead *, const float *logits, int32_t n, double threshold);
 RT_FN void task_print_tags(RtProgram *, const RtItem *, const RtHead *);
 RT_FN const char *task_tags_refuse(const RtModel *, const RtOptions *); /* NULL, or what is wrong */
 RT_FN int task_set_aggregation(RtOptions *, const char *word);          /* false: no such word */

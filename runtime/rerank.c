@@ -33,9 +33,7 @@ RT_FN void rerank_keep(RtProgram *p, const RtItem *item, double score)
 {
 	int at = p->nranked;
 	const int64_t number = item->number - 1;
-	while (at > 0
-		&& (score > p->ranked[at - 1].score
-			|| (score == score && p->ranked[at - 1].score != p->ranked[at - 1].score)))
+	while (at > 0 && rt_ranks_before(score, p->ranked[at - 1].score))
 		at--;
 	if (at == p->options.top || (score != score && p->nranked == p->options.top))
 		return;
@@ -54,7 +52,7 @@ RT_FN void rerank_keep(RtProgram *p, const RtItem *item, double score)
 RT_FN void rerank_print(RtProgram *p, const RtItem *item)
 {
 	const RtHead *head = p->model->heads;
-	const double score = (double)task_rank(head, task_row(p, item, head), 1);
+	const double score = (double)rt_rank(head, task_row(p, item, head), 1);
 	if (p->options.top) {
 		rerank_keep(p, item, score);
 	} else if (p->options.json) {

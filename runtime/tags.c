@@ -1,54 +1,8 @@
 /* tags.c: labels of words (tag): the words of a text with their labels, and the spans made of them (spans.c),
  * as lines, JSON, inline XML, or a label for each word. aggregate.c has the words of --aggregation. */
 #include "program.h"
-#include <math.h>
 
 enum { SPELLING_BYTES = 4096 }; /* of a span's tokens, with --ids */
-
-/* Label and probability of one token. Each label of a multi-label head has a probability of its own; a token
- * below the threshold has no label. */
-RT_FN RtWord task_tag(const RtHead *head, const float *logits, int32_t n, double threshold)
-{
-	RtWord word = {.label = 0};
-	double sum = 0;
-	for (int32_t i = 1; i < n; i++)
-		if (logits[i] > logits[word.label])
-			word.label = i;
-	if (head->problem == RT_MULTI) {
-		word.score = rt_sigmoid(logits[word.label]);
-		word.label = word.score >= threshold ? word.label : RT_NO_LABEL;
-		return word;
-	}
-	for (int32_t i = 0; i < n; i++)
-		sum += exp((double)logits[i] - (double)logits[word.label]);
-	word.score = (float)(1 / sum);
-	return word;
-}
-
-/* The end of the word that starts at byte `start`, even if the limit cut some of its tokens. */
-RT_FN int32_t task_word_end(RtProgram *p, const RtItem *item, int32_t start, int32_t end)
-{
-	enum { TOKENS = 512 };
-	static const size_t reach = 4096; /* in bytes; a word of more than 100 characters is one unknown token */
-	int32_t ids[TOKENS], starts[TOKENS], ends[TOKENS], numbers[TOKENS], number = -1;
-	RtEncoding encoding;
-	const size_t rest = item->text_bytes - (size_t)start;
-	RtTokenizer tokenizer = *p->model->tokenizer;
-	tokenizer.cut_left = 0;
-	if (rt_tokenize(&tokenizer, item->text + start, rest < reach ? rest : reach, NULL, 0, TOKENS, ids, NULL,
-			starts, ends, numbers, &encoding)
-		!= RT_OK)
-		return end;
-	for (int32_t i = 0; i < encoding.n; i++) {
-		if (starts[i] == RT_SPECIAL)
-			continue;
-		if (number == -1)
-			number = numbers[i];
-		if (numbers[i] == number && start + ends[i] > end)
-			end = start + ends[i];
-	}
-	return end;
-}
 
 /* The words of a text, each with the label of its first token. With --ids every token is a word, and offsets
  * count tokens. */
@@ -57,28 +11,12 @@ RT_FN int32_t task_words(RtProgram *p, const RtItem *item, const RtHead *head, R
 	const int32_t labels = p->model->outputs[head->output].width;
 	int32_t count = 0;
 	for (int32_t i = 0; i < item->npieces; i++) {
-		const RtRun *piece = task_piece(p, item, i);
-		const float *rows = rt_rows(p, head->output, piece);
-		int32_t number = -1, last = -1;
-		for (int32_t j = piece->first; j < piece->first + piece->count; j++) {
-			const int32_t at = piece->at + j;
-			const int32_t start = p->options.ids ? j : p->start[at],
-						  end = p->options.ids ? j + 1 : p->end[at];
-			if (!p->options.ids && ((size_t)start < piece->low || (size_t)start >= piece->high))
-				continue;
-			if (!p->options.ids && p->word[at] == number) {
-				words[count - 1].end = rt_max(words[count - 1].end, end);
-			} else {
-				const float *row = rows + (size_t)j * (size_t)labels;
-				words[count] = task_tag(head, row, labels, p->options.threshold);
-				words[count].start = start;
-				words[count++].end = end;
-				number = p->options.ids ? -1 : p->word[at];
-			}
-			last = j;
-		}
-		if (item->truncated && last >= 0 && !p->options.ids)
-			words[count - 1].end = task_word_end(p, item, words[count - 1].start, words[count - 1].end);
+		const RtView view = rt_view(p, item, i, head->output);
+		const int32_t n = rt_words(&view, head, labels, p->options.threshold, words + count);
+		count += n;
+		if (item->truncated && n > 0 && !p->options.ids)
+			words[count - 1].end = rt_word_end(p->model->tokenizer, item->text, item->text_bytes,
+				words[count - 1].start, words[count - 1].end);
 	}
 	return count;
 }

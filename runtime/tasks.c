@@ -1,7 +1,6 @@
 /* tasks.c: prints the answer of each task, as plain text or JSON, from the output rows of a text's pieces.
  * With windows, the best score wins. labels.c has the tasks with labels. */
 #include "program.h"
-#include <math.h>
 
 enum { TASK_CANDIDATES = 5 }; /* fill-mask */
 
@@ -9,40 +8,30 @@ enum { TASK_CANDIDATES = 5 }; /* fill-mask */
 
 RT_FN void task_print_answer(RtProgram *p, const RtItem *item, const RtHead *head)
 {
-	RtAnswer best = {-1, -1, -1, 2};
+	RtFound found = rt_found_none();
 	const RtRun *in = NULL;
 	char spelling[1024];
 	for (int32_t i = 0; i < item->npieces; i++) {
-		const RtRun *piece = task_piece(p, item, i);
-		double *scratch = rt_scratch(p, 2 * (size_t)rt_max(piece->n, 1) * sizeof(double));
-		RtAnswer answer = rt_answer(
-			rt_rows(p, head->output, piece), piece->n, piece->first, piece->first + piece->count, scratch);
-		const double null_score = answer.null_score < best.null_score ? answer.null_score : best.null_score;
-		if (answer.score > best.score) {
-			best = answer;
-			in = piece;
-		}
-		best.null_score = null_score;
+		const RtView view = rt_view(p, item, i, head->output);
+		double *scratch = rt_scratch(p, 2 * (size_t)rt_max(view.n, 1) * sizeof(double));
+		if (rt_found_add(&found, &view, scratch))
+			in = task_piece(p, item, i);
 	}
+	const RtAnswer best = found.best;
 	long start = -1, end = -1;
 	const char *text = "";
 	double score = best.null_score;
 	size_t bytes = 0;
 	if (in && best.first >= 0 && !(p->options.allow_no_answer && best.null_score > best.score)) {
-		int32_t first = in->at + best.first, last = in->at + best.last;
 		score = best.score;
 		if (p->options.ids) {
 			start = best.first;
 			end = best.last + 1;
 			text = spelling;
 			bytes = task_spelling(p, in, best.first, best.last + 1, spelling, sizeof spelling);
-		} else { /* whole words, as in transformers */
-			while (first > in->at + in->first && p->word[first - 1] == p->word[first])
-				first--;
-			while (last + 1 < in->at + in->first + in->count && p->word[last + 1] == p->word[last])
-				last++;
-			start = p->start[first];
-			end = p->end[last];
+		} else {
+			start = found.start;
+			end = found.end;
 			text = item->pair + start;
 			bytes = (size_t)(end - start);
 		}
@@ -64,25 +53,12 @@ RT_FN void task_print_answer(RtProgram *p, const RtItem *item, const RtHead *hea
 /* The TASK_CANDIDATES best tokens of one row of logits, best first. */
 RT_FN void task_print_candidates(RtProgram *p, const float *row, int32_t n, int first)
 {
-	int32_t best[TASK_CANDIDATES];
-	int32_t count = 0;
-	double sum = 0;
-	for (int32_t i = 0; i < n; i++) {
-		int32_t at = count;
-		while (at > 0 && row[i] > row[best[at - 1]])
-			at--;
-		if (at == TASK_CANDIDATES)
-			continue;
-		count = rt_min(count + 1, TASK_CANDIDATES);
-		memmove(best + at + 1, best + at, (size_t)(count - at - 1) * sizeof *best);
-		best[at] = i;
-	}
-	for (int32_t i = 0; i < n; i++)
-		sum += exp((double)row[i] - (double)row[best[0]]);
+	int32_t best[TASK_CANDIDATES], count;
+	const double sum = rt_candidates(row, n, TASK_CANDIDATES, best, &count);
 	for (int32_t i = 0; i < count; i++) {
 		size_t bytes = 0;
 		const char *token = rt_token_text(p->model->tokenizer, best[i], &bytes);
-		const double score = exp((double)row[best[i]] - (double)row[best[0]]) / sum;
+		const double score = rt_candidate(row, best[i], best[0], sum);
 		if (p->options.json) {
 			fputs(i ? ", {\"token\": " : "{\"token\": ", p->out);
 			rt_json_string(p->out, token ? token : "", bytes);
@@ -192,7 +168,7 @@ RT_FN void task_print_heads(RtProgram *p, const RtItem *item)
 		if (head->task == RT_TASK_EMBED) {
 			rt_json_row(p->out, row, width);
 		} else if (head->task == RT_TASK_RANK || width == 1) {
-			rt_json_number(p->out, task_rank(head, row, width));
+			rt_json_number(p->out, rt_rank(head, row, width));
 		} else {
 			putc('{', p->out);
 			task_json_classify(p, head, row, width);

@@ -68,16 +68,24 @@ RT_FN int text_task(const RtModel *m)
 	return m->outputs[0].per_token ? RT_TASK_TAG : RT_TASK_EMBED;
 }
 
-/* Runs the first output on the encoded window. The next pass overwrites the result. */
-RT_FN float *text_run_window(RtContext *c, int32_t tokens)
+RT_API float *rt_window_run(RtContext *c, int32_t tokens, void **scratch)
 {
 	const RtOutput *output = c->model->outputs;
-	const size_t bytes = (size_t)output->width * (size_t)(output->per_token ? tokens : 1) * sizeof(float);
-	float *rows = (float *)(void *)(c->arena + (c->arena_bytes - (bytes + 63) / 64 * 64) / 64 * 64);
-	float *out[RT_OUTPUTS_MAX] = {rows};
+	const size_t bytes = (size_t)output->width * (size_t)(output->per_token ? tokens : 1) * sizeof(float),
+				 more = rt_scratch_bytes(c->model, tokens);
+	char *at = c->arena + (c->arena_bytes - (bytes + 63) / 64 * 64 - more) / 64 * 64;
+	float *rows = (float *)(void *)(at + more), *out[RT_OUTPUTS_MAX] = {rows};
 	const int32_t offsets[2] = {0, tokens};
 	rt_pass(c, c->text_ids, c->text_types, offsets, 1, tokens, out);
+	*scratch = at;
 	return rows;
+}
+
+RT_API int rt_window_check(const RtContext *c, int32_t tokens)
+{
+	if (!text_ids_fit(c, tokens))
+		return RT_E_ID;
+	return rt_pass_fits(c, tokens, 1, tokens) ? RT_OK : RT_E_CAPACITY;
 }
 
 /* Runs a text in windows. out NULL: only checks and counts. Sets *rows to the number of rows of the first
@@ -90,6 +98,7 @@ RT_FN int text_windows(RtContext *c, const TextInput *in, float *out, int32_t *r
 	size_t from = 0, next, low = 0, high;
 	double weights = 0;
 	int unit = by_tokens, windows = 0;
+	void *scratch;
 	RtEncoding encoding;
 	*rows = output->per_token ? 0 : 1;
 	for (;; from = next, low = high) {
@@ -98,11 +107,10 @@ RT_FN int text_windows(RtContext *c, const TextInput *in, float *out, int32_t *r
 			return status;
 		if (c->strict && encoding.replaced)
 			return RT_E_TEXT;
-		if (!text_ids_fit(c, encoding.n))
-			return RT_E_ID;
-		if (!rt_pass_fits(c, encoding.n, 1, encoding.n))
-			return RT_E_CAPACITY;
-		const float *row = out ? text_run_window(c, encoding.n) : NULL;
+		const int fits = rt_window_check(c, encoding.n);
+		if (fits != RT_OK)
+			return fits;
+		const float *row = out ? rt_window_run(c, encoding.n, &scratch) : NULL;
 		if (output->per_token) {
 			int32_t first, count = rt_window_tokens(&encoding, paired, c->start, &first);
 			high = next == SIZE_MAX ? SIZE_MAX
@@ -157,9 +165,49 @@ RT_FN int text_cut(RtContext *c, const TextInput *in, int32_t *tokens, uint8_t *
 		return RT_E_TEXT;
 	if (*flags && c->overflow == RT_OVERFLOW_ERROR)
 		return RT_E_LENGTH;
-	if (!text_ids_fit(c, encoding.n))
-		return RT_E_ID;
-	return rt_pass_fits(c, encoding.n, 1, encoding.n) ? RT_OK : RT_E_CAPACITY;
+	return rt_window_check(c, encoding.n);
+}
+
+RT_API int rt_each_window(RtContext *c, const char *text, size_t bytes, const char *pair, size_t pair_bytes,
+	int windows, RtViewFn *use, void *state)
+{
+	const TextInput in = {text || bytes ? text : "", pair, bytes, pair ? pair_bytes : 0};
+	int status = text_check(c, &in);
+	rt_team_ready(&c->team);
+	windows = windows && c->overflow == RT_OVERFLOW_WINDOW;
+	for (size_t from = 0, next = 0, low = 0; status == RT_OK && next != SIZE_MAX; from = next) {
+		RtEncoding encoding;
+		next = SIZE_MAX;
+		status = windows
+			? text_encode(c, &in, from, 1, &encoding, &next)
+			: rt_tokenize(c->model->tokenizer, in.text, in.bytes, in.pair, in.pair_bytes,
+				  c->model->max_tokens, c->text_ids, c->text_types, c->start, c->end, c->word, &encoding);
+		if (status != RT_OK)
+			return status;
+		const int cut = encoding.total > encoding.n && next == SIZE_MAX;
+		if (c->strict && encoding.replaced)
+			return RT_E_TEXT;
+		if (cut && c->overflow == RT_OVERFLOW_ERROR)
+			return RT_E_LENGTH;
+		status = rt_window_check(c, encoding.n);
+		if (status != RT_OK)
+			return status;
+		RtView view = {.ids = c->text_ids,
+			.start = c->start,
+			.end = c->end,
+			.word = c->word,
+			.n = encoding.n,
+			.low = low,
+			.high = SIZE_MAX,
+			.truncated = cut};
+		view.rows = rt_window_run(c, encoding.n, &view.scratch);
+		view.count = rt_window_tokens(&encoding, in.pair != NULL, c->start, &view.first);
+		if (next != SIZE_MAX)
+			view.high = rt_window_boundary(&encoding, in.pair != NULL, c->start, c->word, next);
+		low = view.high;
+		use(state, c, &view);
+	}
+	return status;
 }
 
 /* Texts staged for the next pass. */

@@ -7,33 +7,27 @@
  * The hypotheses are tokenized once, and a text once for all of them. If a pair is too long, only the text is
  * cut (only_first). */
 #include "program.h"
-#include <strings.h>
 
 typedef struct RtZeroShot {
-	char *text;                        /* malloc'd: copies of the labels, then the hypotheses */
-	const char **labels;               /* malloc'd; the RtHead's */
-	int32_t nlabels, special;          /* special: tokens of the template of pairs */
-	int32_t **ids, *counts;            /* malloc'd: the tokens of each hypothesis */
-	int32_t *held;                     /* malloc'd: those of the current text, at most the model's limit */
-	int32_t entailment, contradiction; /* columns of the model's output */
-	RtHead head;                       /* a classifier with these labels */
+	char *text;               /* malloc'd: copies of the labels, then the hypotheses */
+	const char **labels;      /* malloc'd; the RtHead's */
+	int32_t nlabels, special; /* special: tokens of the template of pairs */
+	int32_t **ids, *counts;   /* malloc'd: the tokens of each hypothesis */
+	int32_t *held;            /* malloc'd: those of the current text, at most the model's limit */
+	int32_t entailment;       /* column of the model's output */
+	RtHead head;              /* a classifier with these labels */
 } RtZeroShot;
 
-/* The column whose label begins with "entail", in any case; without one, the last. The opposite is column 0
- * or, if that is entailment, the last. */
+/* Without a label "entailment", the last counts. */
 RT_FN void zero_shot_columns(RtProgram *p, RtZeroShot *z, const RtHead *head)
 {
-	z->entailment = -1;
-	for (int32_t i = 0; i < head->nlabels && z->entailment < 0; i++)
-		if (strncasecmp(head->labels[i], "entail", 6) == 0)
-			z->entailment = i;
-	if (z->entailment < 0)
-		fprintf(stderr,
-			"%s: note: no label of the model begins with \"entail\"; the last one, %s, counts as "
-			"entailment\n",
-			p->model->name, head->labels[head->nlabels - 1]);
-	z->contradiction = z->entailment == 0 ? head->nlabels - 1 : 0;
-	z->entailment = z->entailment < 0 ? head->nlabels - 1 : z->entailment;
+	z->entailment = rt_entailment(head);
+	if (z->entailment >= 0)
+		return;
+	z->entailment = head->nlabels - 1;
+	fprintf(stderr,
+		"%s: note: no label of the model begins with \"entail\"; the last one, %s, counts as entailment\n",
+		p->model->name, head->labels[z->entailment]);
 }
 
 /* Cuts "a, b" at commas. Spaces around a label do not count. NULL, or what is wrong. */
@@ -58,8 +52,7 @@ RT_FN const char *zero_shot_labels(RtZeroShot *z, char *text)
 RT_FN int zero_shot_hypotheses(RtProgram *p, RtZeroShot *z, const char *pattern, const char *gap)
 {
 	const RtModel *m = p->model;
-	for (int32_t i = 0; i < m->tokenizer->npair; i++)
-		z->special += m->tokenizer->pair[i].piece == RT_PIECE_TOKEN;
+	z->special = rt_pair_specials(m->tokenizer);
 	for (int32_t k = 0; k < z->nlabels; k++) {
 		const size_t bytes = strlen(pattern) - 2 + strlen(z->labels[k]);
 		char *hypothesis = rt_grow(NULL, &(size_t){0}, bytes + 1);
@@ -112,10 +105,8 @@ RT_FN int zero_shot_check(RtProgram *p)
 	z->counts = rt_grow(NULL, &(size_t){0}, (size_t)z->nlabels * sizeof *z->counts);
 	z->held = rt_grow(NULL, &(size_t){0}, (size_t)m->max_tokens * sizeof *z->held);
 	zero_shot_columns(p, z, head);
-	z->head = *head;
+	z->head = rt_hypotheses(head, z->nlabels, o->multi_label);
 	z->head.labels = z->labels;
-	z->head.nlabels = z->nlabels;
-	z->head.problem = o->multi_label || z->nlabels == 1 ? RT_MULTI : RT_SINGLE;
 	return zero_shot_hypotheses(p, z, pattern, gap);
 }
 
@@ -123,27 +114,15 @@ RT_FN int zero_shot_check(RtProgram *p)
 RT_FN void zero_shot_pair(RtProgram *p, RtItem *item, int32_t held, int32_t total, int32_t k)
 {
 	const RtModel *m = p->model;
-	const RtTokenizer *t = m->tokenizer;
 	const RtZeroShot *z = p->zero_shot;
-	int32_t n = 0;
 	program_tokens(p, m->max_tokens);
-	const int32_t room = m->max_tokens - z->special - z->counts[k], kept = rt_min(held, room);
-	for (int32_t i = 0; i < t->npair; i++) {
-		const int32_t piece = t->pair[i].piece, at = p->ntokens + n;
-		const int32_t *from = piece == RT_PIECE_TOKEN ? &t->pair[i].id : z->ids[k];
-		int32_t count = piece == RT_PIECE_TOKEN ? 1 : z->counts[k];
-		if (piece == RT_PIECE_A) {
-			from = z->held + (t->cut_left ? held - kept : 0);
-			count = kept;
-		}
-		memcpy(p->ids + at, from, (size_t)count * sizeof *from);
-		for (int32_t j = 0; j < count; j++) {
-			p->types[at + j] = t->pair[i].type;
-			p->start[at + j] = RT_SPECIAL;
-			p->end[at + j] = RT_SPECIAL;
-			p->word[at + j] = -1;
-		}
-		n += count;
+	const int32_t at = p->ntokens,
+				  n = rt_join(m->tokenizer, z->held, held, z->ids[k], z->counts[k], m->max_tokens,
+					  p->ids + at, p->types + at);
+	for (int32_t i = at; i < at + n; i++) {
+		p->start[i] = RT_SPECIAL;
+		p->end[i] = RT_SPECIAL;
+		p->word[i] = -1;
 	}
 	program_piece(p, item, n);
 	item->total = rt_max(item->total, total + z->special + z->counts[k]);
@@ -177,7 +156,7 @@ RT_FN void zero_shot_print(RtProgram *p, const RtItem *item)
 	float *row = rt_scratch(p, (size_t)z->nlabels * sizeof *row);
 	for (int32_t k = 0; k < z->nlabels; k++) {
 		const float *logits = rt_rows(p, z->head.output, task_piece(p, item, k));
-		row[k] = logits[z->entailment] - (z->head.problem == RT_MULTI ? logits[z->contradiction] : 0);
+		row[k] = rt_entails(p->model->heads, logits, z->entailment, z->head.problem == RT_MULTI);
 	}
 	if (p->options.json) {
 		putc('{', p->out);

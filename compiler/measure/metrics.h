@@ -1,7 +1,7 @@
 /* metrics.h: entity F1, rank correlation, closeness and quantiles of plain arrays. */
 #ifndef BERTC_METRICS_H
 #define BERTC_METRICS_H
-#include "runtime/schemes.h"
+#include "runtime/answers/schemes.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -26,8 +26,8 @@ uint64_t metric_draw(uint64_t *state);
 double metric_stddev(const double *values, int32_t n); /* sample standard deviation; 0 if n < 2 */
 
 /* Compares the spans of two sequences of tags; a span is right if start, end and type are equal. scheme: as
- * runtime/schemes.h, which says where spans begin and end. Adds to the counts of right, spurious and missed
- * spans. */
+ * runtime/answers/schemes.h, which says where spans begin and end. Adds to the counts of right, spurious and
+ * missed spans. */
 typedef struct SpanCounts {
 	int64_t right, spurious, missed;
 } SpanCounts;

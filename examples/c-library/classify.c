@@ -15,17 +15,13 @@ int main(int argc, char **argv)
 	for (int i = 1; i < argc; i++) {
 		const char *text = argv[i];
 		size_t bytes = strlen(text);
-		float logits[SENTIMENT_LABELS];
-		int status = sentiment_run_text(
-			model, &text, &bytes, NULL, NULL, 1, logits, SENTIMENT_LABELS, NULL, NULL);
+		float scores[SENTIMENT_LABELS];
+		int32_t best;
+		int status = sentiment_classify(model, &text, &bytes, NULL, NULL, 1, scores, SENTIMENT_LABELS, &best);
 		if (status != 0) {
 			fprintf(stderr, "classify: %s\n", sentiment_strerror(status));
 			return 1;
 		}
-		int best = 0;
-		for (int k = 1; k < SENTIMENT_LABELS; k++)
-			if (logits[k] > logits[best])
-				best = k;
 		printf("%s\t%s\n", sentiment_label(best), text);
 	}
 	sentiment_free(model);

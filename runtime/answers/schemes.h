@@ -4,7 +4,7 @@
  * and at another type; so IOB1 and IOB2 are read alike. Labels without prefix are read as I. */
 #ifndef RT_SCHEMES_H
 #define RT_SCHEMES_H
-#include "rt.h"
+#include "../rt.h"
 
 enum {
 	RT_SCHEME_IO,
