@@ -208,6 +208,12 @@ static void print_model(const Emitter *e, FILE *c)
 		c_string(c, o->pattern);
 		fputs(",\n", c);
 	}
+	for (int32_t i = 0; i < e->module->nmeta; i++)
+		if (strcmp(e->module->meta[i].key, META_UNKNOWN_KEYS) == 0) {
+			fputs("\t.unknown_keys = ", c);
+			c_string(c, e->module->meta[i].value);
+			fputs(",\n", c);
+		}
 	fprintf(c, "\t.variants = %s_variants, .nvariants = %d,\n", o->name, (int)e->nvariants);
 	if (e->weights.npacked)
 		fprintf(c, "\t.unpack = %s_unpack, .unpacked = &%s_unpack_state,\n", o->name, o->name);

@@ -15,7 +15,12 @@ void diag_free(Diag *diag)
 		free(diag->messages[i].file);
 		free(diag->messages[i].text);
 	}
+	for (int i = 0; i < diag->ndecisions; i++) {
+		free(diag->decisions[i].about);
+		free(diag->decisions[i].text);
+	}
 	free(diag->messages);
+	free(diag->decisions);
 	*diag = (Diag){.file = diag->file};
 }
 
@@ -105,6 +110,20 @@ void diag_note(Diag *diag, int line, const char *format, ...)
 	va_end(args);
 }
 
+void diag_decide(Diag *diag, const char *about, const char *format, ...)
+{
+	va_list args;
+	if (diag->ndecisions >= DIAG_MESSAGES_MAX)
+		return;
+	va_start(args, format);
+	char *text = checked_vprintf(format, args);
+	va_end(args);
+	diag->decisions = checked_grow(
+		diag->decisions, &diag->decisions_capacity, (size_t)diag->ndecisions + 1, sizeof *diag->decisions);
+	diag->decisions[diag->ndecisions++] = (Decision){checked_strdup(about), text_escape(text)};
+	free(text);
+}
+
 static void message_print(const Message *message, FILE *stream)
 {
 	static const char *const words[] = {
@@ -128,7 +147,12 @@ void diag_print(Diag *diag, FILE *stream)
 		fprintf(stream, "%s: note: %d more errors are not shown\n", diag->file ? diag->file : "bertc",
 			diag->errors - printed);
 	Diag kept = *diag;
+	diag->decisions = NULL;
+	diag->ndecisions = 0;
 	diag_free(diag);
 	diag->errors = kept.errors;
 	diag->code = kept.code;
+	diag->decisions = kept.decisions;
+	diag->ndecisions = kept.ndecisions;
+	diag->decisions_capacity = kept.decisions_capacity;
 }

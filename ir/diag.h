@@ -25,13 +25,21 @@ typedef struct Message {
 	char *text; /* owned, one line, no newline; control bytes of foreign names are escaped */
 } Message;
 
+/* What a reader chose, and why: "class BertTokenizer, from tokenizer_class of tokenizer_config.json". */
+typedef struct Decision {
+	char *about, *text; /* owned; text as in Message */
+} Decision;
+
 typedef struct Diag {
 	const char *file; /* borrowed: default file of new messages */
 	Message *messages;
 	int count;
 	size_t capacity;
 	int errors;
-	ExitCode code; /* set by the first error */
+	ExitCode code;       /* set by the first error */
+	Decision *decisions; /* of `bertc describe`; other commands do not print them */
+	int ndecisions;
+	size_t decisions_capacity;
 } Diag;
 
 /* Further messages are counted but not kept, so that a hostile file cannot fill the memory. */
@@ -46,6 +54,7 @@ bool diag_error_in(Diag *, ExitCode, const char *file, int line, const char *for
 	__attribute__((format(printf, 5, 6)));
 void diag_warn(Diag *, int line, const char *format, ...) __attribute__((format(printf, 3, 4)));
 void diag_note(Diag *, int line, const char *format, ...) __attribute__((format(printf, 3, 4)));
-/* Prints all messages, one per line, and clears them. Keeps the error count and the code. */
+void diag_decide(Diag *, const char *about, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* Prints all messages, one per line, and clears them. Keeps the error count, the code and the decisions. */
 void diag_print(Diag *, FILE *);
 #endif

@@ -261,6 +261,7 @@ void module_free(Module *);
 bool module_add_file(Module *, TensorFile *); /* takes ownership */
 const Tensor *module_find_tensor(const Module *, const char *name);
 /* Keys of meta lines: the prompt NAME is the value of "prompt.NAME". */
+#define META_UNKNOWN_KEYS "unknown_keys"
 #define META_PROMPT "prompt."
 #define META_DEFAULT_PROMPT "default_prompt"
 void module_set_meta(Module *, const char *key, const char *value);

@@ -130,6 +130,7 @@ typedef struct RtModel {
 	const RtOptionInfo *options;
 	int32_t noptions;                 /* options of the model itself */
 	const char *labels, *pattern;     /* zero-shot classification: --labels and --template; NULL: not given */
+	const char *unknown_keys;         /* of the model's files, for --help; NULL: none */
 	int32_t exits;                    /* 1: texts may end early */
 	const RtTokenizer *tokenizer;     /* NULL: ids only */
 	const RtPrompt *prompts, *prompt; /* prompt: the default; NULL: none */

@@ -140,6 +140,20 @@ static void print_wrapped(const char *text, int column)
 	putchar('\n');
 }
 
+/* "FILE: a, b; FILE: c", a file a line. Bytes of control characters become '?'. */
+RT_FN void help_keys(const char *keys)
+{
+	printf("  ");
+	for (; *keys; keys++) {
+		if (strncmp(keys, "; ", 2) == 0) {
+			printf("\n  ");
+			keys++;
+		} else
+			putchar((unsigned char)*keys < 32 ? '?' : *keys);
+	}
+	putchar('\n');
+}
+
 RT_FN void program_help(const RtModel *m)
 {
 	printf("Usage: %s [OPTION...] [TEXT...]\n"
@@ -161,6 +175,10 @@ RT_FN void program_help(const RtModel *m)
 		printf("%s  %s=%g\n", i ? "" : "\nOptions of the model with their defaults:\n", m->options[i].name,
 			m->options[i].value);
 	prompt_help(m);
+	if (m->unknown_keys) {
+		printf("\nThe model's files have keys that bertc did not know. They have no effect:\n");
+		help_keys(m->unknown_keys);
+	}
 	printf("\n"
 		   "Windows: --on-overflow=window cuts a text of more than %d tokens into windows\n"
 		   "(of a pair, the second text). Logits are averaged over the windows. Embeddings\n"

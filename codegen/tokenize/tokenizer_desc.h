@@ -77,6 +77,7 @@ typedef struct TokenizerDesc {
 	bool cut_left;                  /* a long text keeps its end */
 	bool splits_special;            /* special tokens in a text are read as text */
 	int32_t max_length;             /* model_max_length if below 10^6, else 0 */
+	const char *unknown_keys;       /* of its files, as in ModelDesc; NULL: none */
 } TokenizerDesc;
 bool tokenizer_has_step(const TokenizerDesc *, CharStep);
 #endif

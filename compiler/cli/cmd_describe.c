@@ -1,20 +1,48 @@
 /* cmd_describe.c: `bertc describe HF_DIR [-o model.xml]`: writes the description that build would use, for
- * editing. It is first tried on the checkpoint, so build can build every description that describe writes. */
+ * editing, and what bertc chose when it read the files (diag_decide). It is first tried on the checkpoint, so
+ * build can build every description that describe writes. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include "bertc.h"
 #include "compiler/import/import.h"
 
-static bool write_out(const ModelDesc *desc, const char *path, Diag *diag)
+static bool is_stdout(const char *path) { return !path || strcmp(path, "-") == 0; }
+
+/* A line for each decision, aligned. */
+static char *decisions_text(const Diag *diag)
+{
+	char *text = NULL;
+	size_t bytes;
+	int widest = 0;
+	FILE *out = text_open(&text, &bytes);
+	for (int i = 0; i < diag->ndecisions; i++) {
+		const int width = (int)strlen(diag->decisions[i].about);
+		widest = width > widest ? width : widest;
+	}
+	for (int i = 0; i < diag->ndecisions; i++)
+		fprintf(out, "%-*s  %s\n", widest, diag->decisions[i].about, diag->decisions[i].text);
+	text_close(out);
+	return text;
+}
+
+/* The decisions are a comment of the XML and, where that goes to a file, standard output. */
+static bool write_out(const ModelDesc *desc, const BuildOptions *options, Diag *diag)
 {
 	AtomicFile file;
-	if (!path || strcmp(path, "-") == 0)
-		return description_write(desc, stdout);
-	if (!atomic_open(&file, path, diag))
-		return false;
-	description_write(desc, file.stream);
-	return atomic_commit(&file, diag);
+	const char *path = options->result.out;
+	char *why = decisions_text(diag), *comment = checked_printf(" Why:\n%s", why);
+	bool good = is_stdout(path) || atomic_open(&file, path, diag);
+	if (good)
+		good = description_write(desc, *why ? comment : NULL, is_stdout(path) ? stdout : file.stream)
+			|| !is_stdout(path);
+	if (good && !is_stdout(path)) {
+		good = atomic_commit(&file, diag);
+		fputs(good && !options->quiet ? why : "", stdout);
+	}
+	free(comment);
+	free(why);
+	return good;
 }
 
 /* True when a file of `directory` can be found from the description at `path`. */
@@ -44,10 +72,8 @@ static bool write_description(const BuildOptions *options, Loaded *loaded, Diag 
 	ModelDesc *desc = description_from_hf(options->load.model, &options->load, &again);
 	diag_free(&again);
 	bool good = desc && (!options->load.merge || merge_parse(desc, options->load.merge, diag))
-		&& write_out(desc, options->result.out, diag);
-	if (good && !options->quiet && !options->load.merge)
-		diag_note(diag, 0, "max-tokens %d comes from %s", desc->max_tokens, desc->max_tokens_rule);
-	if (good && !options->quiet && options->result.out && strcmp(options->result.out, "-") != 0
+		&& write_out(desc, options, diag);
+	if (good && !options->quiet && !is_stdout(options->result.out)
 		&& !lies_in(options->result.out, options->load.model))
 		diag_note(diag, 0, "%s lies elsewhere than its checkpoint: build it with --search=%s",
 			options->result.out, options->load.model);
@@ -64,7 +90,9 @@ int cmd_describe(int argc, char **argv)
 {
 	static const Usage usage = {
 		.arguments = "HF_DIR",
-		.doc = "Write the XML description of a Hugging Face directory, for editing.",
+		.doc = "Write the XML description of a Hugging Face directory, for editing.\vEach thing that bertc "
+			   "chose when it read the directory is a line, with the file and the key that decided: in a "
+			   "comment of the XML and, with -o, on standard output (not with --quiet).",
 		.no_words = "no directory: give HF_DIR",
 		.work = describe,
 	};

@@ -58,25 +58,31 @@ static const char *trusted(const HfReader *r, const char *file, const char *key,
 	return NULL;
 }
 
-static bool find_path(const HfReader *r, const char **path)
+/* *from: the key and the file. */
+static bool find_path(const HfReader *r, const char **path, const char **from)
 {
 	const json_t *object = json_object_get(r->config, object_key);
 	*path = trusted(r, "config_sentence_transformers.json", "activation_fn", r->sbert->activation);
+	*from = "activation_fn of config_sentence_transformers.json";
 	if (*path)
 		return true;
 	if (object && json_object_get(object, "activation_fn")) {
+		*from = "sentence_transformers.activation_fn of config.json";
 		if (!json_member_text(object, "activation_fn", path, r->config_path, r->diag))
 			return false;
-	} else if (!json_member_text(r->config, old_key, path, r->config_path, r->diag))
-		return false;
+	} else {
+		*from = "sbert_ce_default_activation_function of config.json";
+		if (!json_member_text(r->config, old_key, path, r->config_path, r->diag))
+			return false;
+	}
 	*path = trusted(r, r->config_path, "the activation", *path);
 	return true;
 }
 
 bool hf_read_activation(const HfReader *r, HeadDesc *head)
 {
-	const char *path, *word = head->nlabels == 1 ? "sigmoid" : "identity";
-	if (!find_path(r, &path))
+	const char *path, *from, *word = head->nlabels == 1 ? "sigmoid" : "identity";
+	if (!find_path(r, &path, &from))
 		return false;
 	if (path)
 		word = sbert_torch_activation(path);
@@ -91,5 +97,10 @@ bool hf_read_activation(const HfReader *r, HeadDesc *head)
 	else if (strcmp(word, "identity") != 0)
 		head->activation = word;
 	head->problem = problem_names[problem];
+	if (path)
+		diag_decide(r->diag, "scores", "%s, from %s", word, from);
+	else
+		diag_decide(r->diag, "scores", "%s, because there %s and no file names an activation", word,
+			head->nlabels == 1 ? "is one label" : "are several labels");
 	return true;
 }

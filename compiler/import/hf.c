@@ -11,6 +11,7 @@
 #include "compiler/families/families.h"
 #include "compiler/tokenizer/tokenizer.h"
 #include "compiler/support/files.h"
+#include "runtime/answers/schemes.h"
 
 /* ---- heads ----------------------------------------------------------------------------------- */
 
@@ -67,6 +68,21 @@ static bool read_arch(HfReader *r, const char **name, Arch *arch, const char **t
 	return true;
 }
 
+/* "negative, positive": at most five of them. */
+static const char *first_labels(MemArena *mem, const HeadDesc *head)
+{
+	enum { SHOWN = 5 };
+	const char *list = "";
+	for (int32_t i = 0; i < head->nlabels && i < SHOWN; i++)
+		list = mem_printf(mem, "%s%s%s", list, i ? ", " : "", head->labels[i]);
+	return head->nlabels > SHOWN ? mem_printf(mem, "%s, ...", list) : list;
+}
+
+static void decide_labels(HfReader *r, const HeadDesc *head, const char *from)
+{
+	diag_decide(r->diag, "labels", "%d (%s), from %s", head->nlabels, first_labels(r->desc->mem, head), from);
+}
+
 /* Labels from id2label, else num_labels names LABEL_i (default 2, as in transformers). */
 static bool read_labels(HfReader *r, HeadDesc *head)
 {
@@ -77,6 +93,7 @@ static bool read_labels(HfReader *r, HeadDesc *head)
 	if (!map || json_is_null(map)) {
 		head->nlabels = count < 0 ? 2 : (int32_t)count;
 		head->labels = labels_numbered(r->desc->mem, head->nlabels);
+		decide_labels(r, head, count < 0 ? "the default of transformers" : "num_labels of config.json");
 		return true;
 	}
 	size_t size = json_object_size(map);
@@ -102,6 +119,7 @@ static bool read_labels(HfReader *r, HeadDesc *head)
 		head->labels[i] = mem_string(r->desc->mem, label, strlen(label));
 	}
 	head->nlabels = (int32_t)size;
+	decide_labels(r, head, "id2label of config.json");
 	return true;
 }
 
@@ -110,20 +128,27 @@ static bool read_problem(HfReader *r, HeadDesc *head)
 	static const struct {
 		const char *hf;
 		Problem problem;
+		const char *scores;
 	} problems[] = {
-		{"single_label_classification", PROBLEM_SINGLE},
-		{"multi_label_classification", PROBLEM_MULTI},
-		{"regression", PROBLEM_REGRESSION},
+		{"single_label_classification", PROBLEM_SINGLE, "softmax"},
+		{"multi_label_classification", PROBLEM_MULTI, "sigmoid of each label"},
+		{"regression", PROBLEM_REGRESSION, "the numbers of the model"},
 	};
+	const char *single = head->nlabels == 1 ? "sigmoid, because there is one label" : problems[0].scores;
 	const char *word = NULL;
 	if (!json_member_text(r->config, "problem_type", &word, r->config_path, r->diag))
 		return false;
 	head->problem = problem_names[PROBLEM_SINGLE]; /* of one label it is a sigmoid */
-	if (!word)
+	if (!word) {
+		diag_decide(r->diag, "scores", "%s%s config.json has no problem_type", single,
+			head->nlabels == 1 ? " and" : ", because");
 		return true;
+	}
 	for (size_t i = 0; i < sizeof problems / sizeof *problems; i++)
 		if (strcmp(problems[i].hf, word) == 0) {
 			head->problem = problem_names[problems[i].problem];
+			diag_decide(r->diag, "scores", "%s, from problem_type of config.json",
+				i == 0 ? single : problems[i].scores);
 			return true;
 		}
 	return diag_error_in(r->diag, EXIT_UNSUPPORTED, r->config_path, 0,
@@ -153,6 +178,7 @@ static bool add_pair(HfReader *r, const char *name)
 static bool add_replaced(HfReader *r)
 {
 	static const char *const labels[] = {"replaced"};
+	diag_decide(r->diag, "task", "tag: whether a token was replaced, from architectures of config.json");
 	HeadDesc *head = description_add_head(r->desc, NULL, "tag", r->diag);
 	if (!head)
 		return false;
@@ -171,6 +197,7 @@ static bool add_scores(HfReader *r)
 		return false;
 	if (head->nlabels == 1)
 		head->name = head->task = task_names[TASK_RANK];
+	diag_decide(r->diag, "task", "%s, because the directory is of a CrossEncoder", head->task);
 	return hf_read_activation(r, head);
 }
 
@@ -183,14 +210,19 @@ static bool add_head(HfReader *r, const char *task)
 	if (strcmp(task, "embed") == 0) {
 		head->pooling = "mean";
 		head->normalize = true;
+		diag_decide(r->diag, "embedding", "mean of the last hidden state, scaled to unit length, by default");
 		return true;
 	}
 	if (strcmp(task, "rank") == 0)
 		return read_labels(r, head) && hf_read_activation(r, head);
 	if (strcmp(task, "classify") == 0)
 		return read_labels(r, head) && read_problem(r, head);
-	if (strcmp(task, "tag") == 0)
-		return read_labels(r, head);
+	if (strcmp(task, "tag") != 0)
+		return true;
+	if (!read_labels(r, head))
+		return false;
+	diag_decide(r->diag, "label scheme", "%s, from the prefixes of the labels",
+		rt_scheme_name(rt_scheme_of(head->labels, head->nlabels)));
 	return true;
 }
 
@@ -201,8 +233,10 @@ static bool read_heads(HfReader *r)
 	if (!read_arch(r, &name, &arch, &own_task))
 		return false;
 	HeadDesc *built = r->desc->head; /* by modules.json */
-	if (r->sbert->built && (!task || strcmp(task, built->task) == 0))
+	if (r->sbert->built && (!task || strcmp(task, built->task) == 0)) {
+		diag_decide(r->diag, "task", "%s, from the modules of modules.json", built->task);
 		return !r->sbert->scores || hf_read_activation(r, built);
+	}
 	r->desc->nheads = 0;
 	if (!r->sbert->scores || task) { /* prompts are for what modules.json gives */
 		r->desc->nprompts = 0;
@@ -214,10 +248,15 @@ static bool read_heads(HfReader *r)
 		return add_replaced(r);
 	if (!r->desc->family->pair.tensors && (arch == ARCH_NEXT || arch == ARCH_PRETRAINING))
 		arch = ARCH_NONE, own_task = NULL;
-	if (arch == ARCH_PRETRAINING && !task)
+	if (arch == ARCH_PRETRAINING && !task) {
+		diag_decide(r->diag, "task", "fill-mask and %s, from architectures \"%s\" of config.json",
+			r->desc->family->pair.name, name);
 		return add_head(r, "fill-mask") && add_pair(r, r->desc->family->pair.name);
-	if ((arch == ARCH_NEXT || arch == ARCH_PRETRAINING) && (!task || strcmp(task, "classify") == 0))
+	}
+	if ((arch == ARCH_NEXT || arch == ARCH_PRETRAINING) && (!task || strcmp(task, "classify") == 0)) {
+		diag_decide(r->diag, "task", "classify: whether a text goes on, from architectures \"%s\"", name);
 		return add_pair(r, NULL);
+	}
 	if (!task)
 		task = own_task;
 	/* the config.json of a delta may still have the class of its base */
@@ -233,6 +272,10 @@ static bool read_heads(HfReader *r)
 		return diag_error_in(r->diag, EXIT_UNSUPPORTED, r->config_path, 0,
 			"has no architectures, so its head is unknown; give --task=embed, classify, tag, rank, qa, "
 			"fill-mask or choice");
+	if (r->options->task)
+		diag_decide(r->diag, "task", "%s, from --task", task);
+	else
+		diag_decide(r->diag, "task", "%s, from architectures \"%s\" of config.json", task, name);
 	r->bare = arch == ARCH_BARE && strcmp(task, "embed") == 0;
 	return add_head(r, task);
 }
@@ -270,6 +313,7 @@ static bool find_files(HfReader *r)
 	if (!desc->weights)
 		return diag_error_in(r->diag, EXIT_INPUT, desc->directory, 0,
 			"has neither model.safetensors nor model.safetensors.index.json");
+	diag_decide(r->diag, "weights", "%s", desc->weights);
 	desc->tokenizer = tokenizer_file(desc->directory, desc->mem);
 	if (!desc->tokenizer)
 		diag_warn(r->diag, 0,
@@ -305,18 +349,19 @@ static const double length_is_none = 1e6;
  * not change if the file or key is missing. */
 static bool read_tokenizer_limit(HfReader *r, double *out)
 {
-	static const char key[] = "model_max_length";
 	double value = 0;
 	if (!exists(r->desc, "tokenizer_config.json"))
 		return true;
 	char *path = mem_printf(r->desc->mem, "%s/tokenizer_config.json", r->desc->directory);
 	json_t *json = json_read(path, JSON_CONFIG_BYTES_MAX, JSON_DECODE_INT_AS_REAL, r->diag);
+	const char *key = import_limit_key(json);
 	bool good = json && json_member_real(json, key, &value, path, r->diag);
 	if (good && json_is_number(json_object_get(json, key))) {
 		if (value < 1)
 			good = diag_error_in(r->diag, EXIT_INPUT, path, 0, "%s is %g, expected at least 1", key, value);
 		else if (value < length_is_none)
 			*out = value;
+		r->desc->max_tokens_rule = mem_printf(r->desc->mem, "%s of tokenizer_config.json", key);
 	}
 	json_decref(json);
 	return good;
@@ -346,7 +391,6 @@ static bool read_limits(HfReader *r)
 	if (value == 0) {
 		if (!read_tokenizer_limit(r, &value))
 			return false;
-		r->desc->max_tokens_rule = "model_max_length of tokenizer_config.json";
 	}
 	if (encoder->limit > 0 && encoder->limit < length_is_none) { /* of every call, so it is the last word */
 		value = encoder->limit;
@@ -382,6 +426,8 @@ ModelDesc *description_from_hf(const char *directory, const LoadOptions *options
 		return NULL;
 	}
 	desc->lowercase = sbert.encoder.lowercase;
+	if (desc->lowercase)
+		diag_decide(diag, "texts", "lowered before all else, from do_lower_case of %s", sbert.encoder.file);
 	if (sbert.directory != directory) {
 		desc->modules_directory = desc->directory;
 		desc->directory = sbert.directory;

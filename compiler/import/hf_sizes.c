@@ -18,6 +18,7 @@ bool hf_read_family(HfReader *r)
 		return diag_error_in(r->diag, EXIT_INPUT, r->config_path, 0,
 			"has no model_type; if you know the architecture, add it, as in \"model_type\": \"bert\"");
 	r->desc->family = family_find(type);
+	diag_decide(r->diag, "family", "%s, from model_type of config.json", type);
 	return r->desc->family
 		|| diag_error_in(r->diag, EXIT_UNSUPPORTED, r->config_path, 0,
 			"model_type \"%s\" is not supported; known: %s", type, family_list(r->desc->mem));

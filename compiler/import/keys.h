@@ -1,21 +1,8 @@
-/* keys.h: which keys of a JSON file bertc knows (keys.def). Internal to import/. */
+/* keys.h: the keys of a JSON file that bertc knows, those of a family among them. Internal to import/. */
 #ifndef BERTC_KEYS_H
 #define BERTC_KEYS_H
 #include "compiler/model/family.h"
-#include "compiler/support/json_file.h"
-
-typedef enum KeyFile {
-	KEYS_CONFIG,
-	KEYS_MODULES,
-	KEYS_SETTINGS,
-	KEYS_ENCODER,
-	KEYS_POOLING,
-	KEYS_LAYERS,
-	KEYS_DENSE,
-	KEYS_NORM,
-	KEYS_UNIT,
-	KEYS_DROPOUT
-} KeyFile;
+#include "compiler/support/key_table.h"
 
 /* Warns about keys of the object that are neither in the table nor, for config.json, in the family. Adds them
  * to desc->unknown_keys. */

@@ -120,7 +120,7 @@ static void set_meta(Module *module, const ModelDesc *desc)
 		module_set_meta(module, line, desc->prompt[i].text);
 	}
 	if (desc->unknown_keys)
-		module_set_meta(module, "unknown_keys", desc->unknown_keys);
+		module_set_meta(module, META_UNKNOWN_KEYS, desc->unknown_keys);
 	if (desc->default_prompt)
 		module_set_meta(module, META_DEFAULT_PROMPT, desc->default_prompt);
 }
@@ -160,6 +160,19 @@ TokenizerDesc *description_tokenizer(
 	return NULL;
 }
 
+/* Beside those of the other files. */
+static void add_unknown_keys(Module *module, const char *keys)
+{
+	const char *before = NULL;
+	for (int32_t i = 0; i < module->nmeta; i++)
+		if (strcmp(module->meta[i].key, META_UNKNOWN_KEYS) == 0)
+			before = module->meta[i].value;
+	if (before && strstr(before, keys)) /* of a graph that was written with them */
+		return;
+	char *all = mem_printf(module->mem, "%s%s%s", before ? before : "", before ? "; " : "", keys);
+	module_set_meta(module, META_UNKNOWN_KEYS, all);
+}
+
 static bool load_tokenizer(const LoadOptions *options, Loaded *loaded, Diag *diag)
 {
 	const ModelDesc *desc = loaded->desc;
@@ -172,6 +185,8 @@ static bool load_tokenizer(const LoadOptions *options, Loaded *loaded, Diag *dia
 	else
 		loaded->tokenizer = tokenizer_import(
 			directory ? directory : ".", name, options->search, options->transformers5, loaded->mem, diag);
+	if (loaded->tokenizer && loaded->tokenizer->unknown_keys)
+		add_unknown_keys(loaded->module, loaded->tokenizer->unknown_keys);
 	return loaded->tokenizer != NULL;
 }
 

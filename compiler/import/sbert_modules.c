@@ -121,6 +121,9 @@ bool sbert_read_pooling(SbertReader *r, const char *folder)
 	const bool good = json && read_modes(r, json, path) && read_include(r, json, path)
 		&& read_width(r, json, "word_embedding_dimension", path, &r->head->pooled)
 		&& read_width(r, json, "embedding_dimension", path, &r->head->pooled);
+	if (good)
+		diag_decide(r->diag, "pooling", "%s, from %s of %s/config.json", r->head->pooling,
+			json_object_get(json, "pooling_mode") ? "pooling_mode" : "pooling_mode_*_token", folder);
 	json_decref(json);
 	return good;
 }
@@ -235,6 +238,8 @@ bool sbert_read_dense(SbertReader *r, const char *folder)
 	struct ModuleDesc *module = good ? add_module(r, MODULE_DENSE, folder) : NULL;
 	if (!module)
 		return false;
+	diag_decide(r->diag, "module", "Dense%s with activation %s, from %s/config.json",
+		dense.each ? " of each token" : "", dense.activation, folder);
 	dense.href = module->href;
 	*module = dense;
 	return !scores || make_scores(r, &dense, path);
@@ -242,6 +247,7 @@ bool sbert_read_dense(SbertReader *r, const char *folder)
 
 bool sbert_read_layernorm(SbertReader *r, const char *folder)
 {
+	diag_decide(r->diag, "module", "LayerNorm, from modules.json");
 	return add_module(r, MODULE_LAYERNORM, folder) != NULL;
 }
 
@@ -256,6 +262,7 @@ bool sbert_read_normalize(SbertReader *r, const char *folder)
 	json_decref(json);
 	if (!good)
 		return false;
+	diag_decide(r->diag, "module", "Normalize%s, from modules.json", each ? " of each token" : "");
 	if (!each) {
 		r->head->normalize = true;
 		return true;

@@ -31,6 +31,7 @@ static bool read_transformer(SbertReader *r, const char *folder)
 		r->stage = STAGE_SCORES;
 	} else if (strcmp(encoder->output, "sentence_embedding") == 0) {
 		r->head->pooling = pooling_words[POOLING_POOLER];
+		diag_decide(r->diag, "pooling", "the pooler's output, from modality_config of %s", encoder->file);
 		r->stage = STAGE_POOLING;
 	}
 	return true;
@@ -187,6 +188,12 @@ static bool read_prompts(SbertReader *r, const json_t *json, const char *path)
 		return diag_error_in(
 			r->diag, EXIT_INPUT, path, 0, "default_prompt_name \"%.80s\" is none of the prompts", usual);
 	r->desc->default_prompt = usual ? mem_string(r->desc->mem, usual, strlen(usual)) : NULL;
+	const char *list = "";
+	for (int32_t i = 0; i < r->desc->nprompts; i++)
+		list = mem_printf(r->desc->mem, "%s%s%s", list, i ? ", " : "", r->desc->prompt[i].name);
+	if (*list)
+		diag_decide(r->diag, "prompts", "%s; %s%s by default, from config_sentence_transformers.json", list,
+			usual ? "" : "none", usual ? usual : "");
 	return true;
 }
 
@@ -206,6 +213,9 @@ static bool read_settings(SbertReader *r)
 		&& json_member_int(json, "truncate_dim", 1, INT32_MAX, &dim, path, r->diag);
 	if (good && !r->sbert->scores)
 		r->head->dim = (int32_t)dim;
+	if (good && !r->sbert->scores && dim)
+		diag_decide(r->diag, "numbers",
+			"the first %jd, from truncate_dim of config_sentence_transformers.json", (intmax_t)dim);
 	json_decref(json);
 	return good;
 }

@@ -371,5 +371,6 @@ bool description_check(ModelDesc *desc, const LoadOptions *options, Diag *diag)
 		if (!check_head(&checker, &desc->head[i], i))
 			return false;
 	settle_max_tokens(&checker, options->max_tokens);
+	diag_decide(diag, "longest text", "%d tokens, from %s", desc->max_tokens, desc->max_tokens_rule);
 	return settle_outputs(&checker, options->outputs);
 }

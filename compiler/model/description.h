@@ -143,8 +143,8 @@ typedef struct LoadOptions {
 
 ModelDesc *description_new(const char *path, const char *directory);
 void description_free(ModelDesc *);
-/* Writes it as model.xml. False if the stream failed. */
-bool description_write(const ModelDesc *, FILE *);
+/* Writes it as model.xml. why: lines for a comment at its head; NULL: none. False if the stream failed. */
+bool description_write(const ModelDesc *, const char *why, FILE *);
 /* Adds a head with default values. name NULL: the task's name. NULL and a message beyond HEADS_MAX heads. */
 HeadDesc *description_add_head(ModelDesc *, const char *name, const char *task, Diag *);
 /* Sets the pooling of all classifiers. */

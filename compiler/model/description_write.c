@@ -184,14 +184,28 @@ static void write_prompt(const ModelDesc *desc, const struct PromptDesc *prompt,
 	fputs("/>\n", out);
 }
 
-bool description_write(const ModelDesc *desc, FILE *out)
+/* A comment must not hold "--". */
+static void write_comment(const char *text, FILE *out)
+{
+	fputs("<!--", out);
+	for (char before = '-'; *text; before = *text++) {
+		if (*text == '-' && before == '-')
+			fputc(' ', out);
+		fputc(*text, out);
+	}
+	fputs("-->\n", out);
+}
+
+bool description_write(const ModelDesc *desc, const char *why, FILE *out)
 {
 	fputs("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
 		  "<!-- A model for bertc. Edit it, then run `bertc build` on it. "
 		  "Each href is a plain file name. bertc looks for it beside this file,\n"
-		  "     then in the directories of the option search. -->\n<model "
-		  "xmlns=\"urn:bertc:model:1\"",
+		  "     then in the directories of the option search. -->\n",
 		out);
+	if (why)
+		write_comment(why, out);
+	fputs("<model xmlns=\"urn:bertc:model:1\"", out);
 	write_attr(out, "name", desc->name);
 	if (!desc->nmerges) { /* with several tasks, the smallest limit of the tasks applies */
 		fprintf(out, " max-tokens=\"%d\"", desc->max_tokens);

@@ -240,7 +240,8 @@ static bool add_list(TokenizerImport *import, json_t *list, const char *key, con
 	return true;
 }
 
-static const char additional_key[] = "additional_special_tokens", extra_key[] = "extra_special_tokens";
+static const char additional_key[] = "additional_special_tokens", extra_key[] = "extra_special_tokens",
+				  own_key[] = "model_specific_special_tokens";
 
 static bool add_additional(TokenizerImport *import, json_t *object, const char *path)
 {
@@ -275,6 +276,7 @@ static bool add_extra(TokenizerImport *import)
 	const bool listed = json_is_array(extra) || additional || json_is_array(more);
 	return add_own_roles(import, import->config, import->config_path)
 		&& add_own_roles(import, import->special, special_path)
+		&& add_list(import, json_object_get(import->config, own_key), own_key, import->config_path)
 		&& add_list(import, extra, extra_key, import->config_path)
 		&& (json_array_size(extra) > 0 || add_list(import, additional, additional_key, import->config_path))
 		&& add_list(import, more, extra_key, special_path)

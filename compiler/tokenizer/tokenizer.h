@@ -2,6 +2,7 @@
 #ifndef BERTC_TOKENIZER_H
 #define BERTC_TOKENIZER_H
 #include "codegen/codegen.h"
+#include "compiler/support/json_file.h"
 
 /* tokenizer_import.c: reads a tokenizer from tokenizer.json, or from the main file of an older form
  * ("vocab.txt") with tokenizer_config.json beside it. The result lives in mem. Releases of transformers read
@@ -14,6 +15,9 @@ TokenizerDesc *tokenizer_import(const char *directory, const char *file, const c
 bool tokenizer_lower(TokenizerDesc *);
 /* The main file of the tokenizer in a directory: tokenizer.json, else that of an older form; NULL: none. */
 const char *tokenizer_file(const char *directory, MemArena *);
+/* The key of tokenizer_config.json that limits the tokens of a text: model_max_length or, without it, its
+ * older name. */
+const char *import_limit_key(const json_t *config);
 /* tokenizer_equal.c: true if two tokenizers give the same ids for every text: all data except max_length must
  * be equal. Two NULLs are equal. */
 bool tokenizer_equal(const TokenizerDesc *, const TokenizerDesc *);

@@ -35,6 +35,20 @@ static bool reads_file(const TokenizerImport *import)
 		|| strcmp(import->class_name, "TokenizersBackend") == 0;
 }
 
+/* own: the name in tokenizer_config.json. */
+static void decide_class(TokenizerImport *import, const char *name, const char *type, const char *own)
+{
+	static const char about[] = "tokenizer class";
+	if (name)
+		diag_decide(import->diag, about, "%s, from tokenizer_class of %s", name,
+			own ? "tokenizer_config.json" : "config.json");
+	else if (import->class)
+		diag_decide(import->diag, about, "%s, from model_type \"%s\" of config.json, as no file names one",
+			import->class->name, type);
+	else
+		diag_decide(import->diag, about, "none, as no file names one");
+}
+
 bool import_class(TokenizerImport *import)
 {
 	const char *path, *name = json_string_value(json_object_get(import->config, "tokenizer_class"));
@@ -51,6 +65,7 @@ bool import_class(TokenizerImport *import)
 			|| import_is(import, CLASS_ALBERT) || import_is(import, CLASS_XLNET)
 			|| import_is(import, CLASS_XLM_ROBERTA) || import_is(import, CLASS_CAMEMBERT));
 	import->class_name = name ? mem_string(import->mem, name, strlen(name)) : NULL;
+	decide_class(import, name, type, json_string_value(json_object_get(import->config, "tokenizer_class")));
 	json_decref(model);
 	if (import->transformers5 && (import->class ? import_is(import, CLASS_OTHER) : !reads_file(import)))
 		return diag_error_in(import->diag, EXIT_UNSUPPORTED, import->config_path, 0,
@@ -89,8 +104,14 @@ bool import_config_flag(TokenizerImport *import, const char *key, bool fallback,
 {
 	if (import->transformers5) /* rebuilt.c has read it, or the class reads the file */
 		return true;
-	*flag = import_is(import, CLASS_ROBERTA) || import_is(import, CLASS_DEBERTA) ? fallback : *flag;
-	return read_flag(import, key, flag);
+	const bool known = import_is(import, CLASS_ROBERTA) || import_is(import, CLASS_DEBERTA);
+	*flag = known ? fallback : *flag;
+	if (!read_flag(import, key, flag))
+		return false;
+	const char *from = known ? "the default of the class" : "tokenizer.json";
+	diag_decide(import->diag, key, "%s, from %s", *flag ? "true" : "false",
+		json_object_get(import->config, key) ? "tokenizer_config.json" : from);
+	return true;
 }
 
 bool import_bert_settings(TokenizerImport *import, BertSettings *settings)
@@ -108,6 +129,11 @@ bool import_bert_settings(TokenizerImport *import, BertSettings *settings)
 		return false;
 	if (json_is_boolean(json_object_get(import->config, "strip_accents")))
 		settings->accents = accents;
+	const char *from = known ? "the default of the class" : "the normalizer of tokenizer.json";
+	if (json_object_get(import->config, "do_lower_case"))
+		from = "do_lower_case of tokenizer_config.json";
+	diag_decide(
+		import->diag, "letters", "%s, from %s", settings->lowercase ? "lowered" : "as they are", from);
 	return true;
 }
 
@@ -117,6 +143,9 @@ bool import_truncation(TokenizerImport *import, const json_t *root)
 	static const char *const keys[] = {"direction", "truncation_side"};
 	const json_t *const from[] = {json_object_get(root, "truncation"), import->config};
 	const char *const paths[] = {import->path, import->config_path};
+	static const char *const rules[] = {
+		"from truncation.direction of tokenizer.json", "from truncation_side of tokenizer_config.json"};
+	const char *rule = "by default";
 	for (int i = 0; i < 2; i++) {
 		const char *side = NULL;
 		if (!json_member_text(from[i], keys[i], &side, paths[i], import->diag))
@@ -124,9 +153,13 @@ bool import_truncation(TokenizerImport *import, const json_t *root)
 		if (side && strcasecmp(side, "left") != 0 && strcasecmp(side, "right") != 0)
 			return diag_error_in(import->diag, EXIT_INPUT, paths[i], 0,
 				"%s is \"%.64s\", expected left or right", keys[i], side);
-		if (side)
-			import->desc->cut_left = strcasecmp(side, "left") == 0;
+		if (!side)
+			continue;
+		import->desc->cut_left = strcasecmp(side, "left") == 0;
+		rule = rules[i];
 	}
+	diag_decide(
+		import->diag, "long texts", "keep their %s, %s", import->desc->cut_left ? "end" : "start", rule);
 	return true;
 }
 
@@ -165,9 +198,11 @@ bool import_segments(TokenizerImport *import)
 	TokenizerDesc *desc = import->desc;
 	json_t *names = json_object_get(import->config, "model_input_names"), *name;
 	bool has = false;
+	const char *from = "model_input_names of tokenizer_config.json";
 	size_t i;
 	if (!names || json_is_null(names)) {
 		has = class_has_segments(import);
+		from = import->class ? "the class" : "the default of transformers";
 		TokenizerImport five = *import;
 		five.transformers5 = true;
 		if (has && !class_has_segments(&five) && uses_segments(desc))
@@ -188,6 +223,7 @@ bool import_segments(TokenizerImport *import)
 				"model_input_names[%zu] is %s, expected a string", i, json_kind(name));
 		has |= strcmp(json_string_value(name), "token_type_ids") == 0;
 	}
+	diag_decide(import->diag, "segments", "%s, from %s", has ? "yes" : "no", from);
 	if (has)
 		return true;
 	desc->single = without_segments(import->mem, desc->single, desc->nsingle);

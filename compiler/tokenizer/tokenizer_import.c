@@ -255,7 +255,7 @@ static bool read_json(TokenizerImport *import)
 		json_decref(root);
 		root = made;
 	}
-	bool good = root && import_json_model(import, root);
+	bool good = root && import_json_model(import, root) && import_check_keys(import, root);
 	TokenizerDesc desc = *import->desc;
 	TokenizerImport five = *import;
 	five.desc = &desc;
@@ -270,17 +270,25 @@ static bool read_json(TokenizerImport *import)
 static bool read_older(TokenizerImport *import, const TokenizerModel *model)
 {
 	import->desc->model = model;
-	const bool good = import_class_reads(import, model) && model->read_files(import)
-		&& import_truncation(import, NULL);
+	const bool good = import_class_reads(import, model) && import_check_keys(import, NULL)
+		&& model->read_files(import) && import_truncation(import, NULL);
 	order_added(import);
 	return good;
+}
+
+const char *import_limit_key(const json_t *config)
+{
+	return json_object_get(config, "model_max_length") ? "model_max_length" : "max_len";
 }
 
 static bool import_all(TokenizerImport *import)
 {
 	TokenizerDesc *desc = import->desc;
 	const TokenizerModel *older = older_form(import->path);
+	const char *slash = strrchr(import->path, '/');
 	double limit = 0;
+	diag_decide(import->diag, "tokenizer", "%s, read as %s does", slash ? slash + 1 : import->path,
+		import->transformers5 ? "transformers 5 (--compat=transformers5)" : "transformers 4");
 	if (!import_class(import)
 		|| !json_member_bool(
 			import->config, "split_special_tokens", &desc->splits_special, import->config_path, import->diag)
@@ -291,8 +299,12 @@ static bool import_all(TokenizerImport *import)
 	if (import->unk_token && desc->unk_id < 0)
 		return IMPORT_ERROR(import, EXIT_INPUT,
 			"the vocabulary does not have its own unknown token \"%.64s\"", import->unk_token);
-	if (!json_member_real(import->config, "model_max_length", &limit, import->config_path, import->diag))
+	if (!json_member_real(
+			import->config, import_limit_key(import->config), &limit, import->config_path, import->diag))
 		return false;
+	if (desc->splits_special)
+		diag_decide(import->diag, "special tokens",
+			"read as text, from split_special_tokens of tokenizer_config.json");
 	desc->max_length = limit >= 1 && limit < 1e6 ? (int32_t)limit : 0;
 	return import_segments(import);
 }

@@ -153,6 +153,10 @@ bool import_pre_tokenizer(TokenizerImport *, const json_t *pre_tokenizer);
  * malformed. */
 const Charsmap *import_charsmap(TokenizerImport *, const char *base64);
 const Charsmap *import_charsmap_bytes(TokenizerImport *, const uint8_t *bytes, size_t count);
+/* tokenizer_keys.c: warns about keys of the files that bertc does not know, and adds them to
+ * desc->unknown_keys. root: tokenizer.json, NULL in the older forms. False and a message about a key that is
+ * refused. */
+bool import_check_keys(TokenizerImport *, const json_t *root);
 /* tokenizer_json.c: reads the model of tokenizer.json, then the rest. */
 bool import_json_model(TokenizerImport *, const json_t *root);
 bool import_json_rest(TokenizerImport *, const json_t *root);

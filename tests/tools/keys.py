@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Reads compiler/import/keys.def. `keys.py --write` renews docs/keys.md, which test_keys.py compares."""
+"""Reads compiler/support/keys.def. `keys.py --write` renews docs/keys.md, which test_keys.py compares."""
 
 import pathlib, re, sys
 
@@ -16,13 +16,18 @@ FILES = {
     "NORM": "config.json of LayerNorm",
     "UNIT": "config.json of Normalize",
     "DROPOUT": "config.json of Dropout",
+    "OTHER": "the configs of modules that programs do not have",
+    "TOKENIZER": "tokenizer.json",
+    "TOKENIZER_CONFIG": "tokenizer_config.json",
+    "SPECIAL": "special_tokens_map.json",
+    "TOKEN": "a token in these files",
 }
 WORDS = {"OBEYED": "obeyed", "IDLE": "no effect", "REFUSED": "refused"}
 
 
 def table():
     """(file, key, status, what) of each row."""
-    text = (SOURCE / "compiler" / "import" / "keys.def").read_text()
+    text = (SOURCE / "compiler" / "support" / "keys.def").read_text()
     rows = re.findall(r'^KEY\((\w+), "([^"]+)", (\w+),\s*"([^"]+)"\)$', text, re.M)
     assert len(rows) == text.count("\nKEY(") and len({r[:2] for r in rows}) == len(rows)
     return rows
@@ -34,10 +39,13 @@ def page():
         "",
         "`bertc` knows the keys of this page. *Obeyed*: the key changes the program; values that bertc does",
         "not support are refused. *No effect*: the key changes no answer. *Refused*: values that would",
-        "change an answer are refused. Any other key gives a warning, and `--about` of the program names it.",
+        "change an answer are refused. Any other key gives a warning, and `--about` and `--help` of the",
+        "program name it. `bertc describe DIR` shows what bertc chose for a directory, with the file and the",
+        "key that decided.",
         "",
-        "`config.json` may also have the sizes and other keys of its family (`compiler/families/`). The",
-        "source of this page is `compiler/import/keys.def`; `tests/tools/keys.py --write` renews it.",
+        "`config.json` may also have the sizes and other keys of its family (`compiler/families/`).",
+        "`added_tokens.json` has no keys: it maps tokens to ids. The source of this page is",
+        "`compiler/support/keys.def`; `tests/tools/keys.py --write` renews it.",
     ]
     for file, name in FILES.items():
         lines += ["", f"## {name}", "", "| key | | what it does, or why it has no effect |", "|---|---|---|"]

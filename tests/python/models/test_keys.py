@@ -1,14 +1,18 @@
 """keys.def against the installed libraries: every key that their classes read or write is in the table, or,
-for config.json, known to the family. The page docs/keys.md shows the table."""
+for config.json, known to the family. The page docs/keys.md shows the table. Other keys have a warning."""
 
 import importlib.util, inspect, json, pathlib, re
+import tokenizers, tokenizers.models, tokenizers.processors, transformers
 from _support import *
-from make_model import FAMILIES, TESTED
+from make_model import FAMILIES, TESTED, random_model
 
 try:
     import sentence_transformers
     from sentence_transformers.base import modules as shared
+    from sentence_transformers.cross_encoder import modules as scoring
+    from sentence_transformers.multi_vector_encoder import modules as multiple
     from sentence_transformers.sentence_transformer import modules as embedding
+    from sentence_transformers.sparse_encoder import modules as sparse
 except ImportError:
     skip("no sentence-transformers")
 spec = importlib.util.spec_from_file_location("keys", SOURCE / "tests" / "tools" / "keys.py")
@@ -19,10 +23,12 @@ for file, key, *_ in keys.table():
     known.setdefault(file, set()).add(key)
 assert keys.PAGE.read_text() == keys.page(), "run tests/tools/keys.py --write"
 
+module_files = shared, embedding, scoring, sparse, multiple
 # modules: what they save, their arguments, and older names of these
 unsaved = {"self", "args", "kwargs"}
+READERS = "compiler/import/sentence_transformers.c"
 count = 0
-for file, cls in {
+obeyed = {
     "ENCODER": shared.Transformer,
     "POOLING": embedding.Pooling,
     "LAYERS": embedding.WeightedLayerPooling,
@@ -30,7 +36,8 @@ for file, cls in {
     "NORM": embedding.LayerNorm,
     "UNIT": shared.Normalize,
     "DROPOUT": embedding.Dropout,
-}.items():
+}
+for file, cls in obeyed.items():
     read = set(inspect.signature(cls.__init__).parameters) - unsaved
     read |= set(cls.config_keys)
     read |= set(getattr(cls, "config_key_renames", {}))
@@ -42,6 +49,23 @@ for file, cls in {
         assert "tokenizer_args" in read
     assert read <= known[file], (file, read - known[file])
     count += len(read)
+
+# modules that programs do not have
+classes = {c.__name__: c for m in module_files for c in vars(m).values() if inspect.isclass(c)}
+refused = set(re.findall(r'^\t\{"(\w+)", "', (SOURCE / READERS).read_text(), re.M))
+assert {"BoW", "CNN", "Router"} <= refused, refused
+for name in refused & set(classes):
+    cls = classes[name]
+    read = set(getattr(cls, "config_keys", [])) | set(getattr(cls, "config_key_renames", {}))
+    if issubclass(cls, shared.Transformer):
+        assert read <= known["ENCODER"], (name, read)
+        continue
+    read = {f"{name}.{key}" for key in read}
+    assert read <= known["OTHER"], read - known["OTHER"]
+    count += len(read)
+loaded = {n for n, c in classes.items() if issubclass(c, shared.Module) and c.config_keys}
+missing = loaded - refused - {c.__name__ for c in obeyed.values()} - {"BaseTokenPooling"}
+assert not missing, missing
 
 # the files of the whole
 root = pathlib.Path(sentence_transformers.__file__).parent
@@ -55,6 +79,112 @@ rows = set(re.findall(r'\bmodule_config(?:\.get\(|\[)"(\w+)"', text)) | {"idx", 
 assert settings >= {"prompts", "truncate_dim", "activation_fn", "similarity_fn_name", "__version__"}, settings
 assert settings <= known["SETTINGS"], settings - known["SETTINGS"]
 assert rows <= known["MODULES"], rows - known["MODULES"]
+
+# ---- tokenizers: what the parts of tokenizer.json write
+SAMPLES = {
+    "BertProcessing": (("[SEP]", 1), ("[CLS]", 0)),
+    "RobertaProcessing": (("[SEP]", 1), ("[CLS]", 0)),
+    "CharDelimiterSplit": ("_",),
+    "Prepend": ("_",),
+    "Replace": ("a", "b"),
+    "Split": (" ", "isolated"),
+    "Sequence": ([],),
+    "Unigram": ([("a", -1.0)], 0, False),
+    "TemplateProcessing": ("$A", "$A $B", []),
+}
+UNMADE = {"Precompiled"}  # needs a character map; its key is in the table
+parts = set()
+for folder in tokenizers.normalizers, tokenizers.pre_tokenizers, tokenizers.processors, tokenizers.models:
+    for name, cls in vars(folder).items():
+        base = [b.__name__ for b in getattr(cls, "__mro__", ())[1:]]
+        if not {"Normalizer", "PreTokenizer", "PostProcessor", "Model"} & set(base) or name in UNMADE:
+            continue
+        saved = json.loads(cls(*SAMPLES.get(name, ())).__getstate__())
+        parts |= {f"{saved.get('type', name)}.{key}" for key in saved if key != "type"}
+whole = tokenizers.Tokenizer(tokenizers.models.WordLevel({"a": 0}, "a"))
+whole.add_special_tokens(["[X]"])
+whole.enable_truncation(5)
+saved = json.loads(whole.to_str())
+parts |= set(saved) | {f"truncation.{key}" for key in saved["truncation"]}
+assert parts >= {"BPE.dropout", "Metaspace.split", "ByteLevel.use_regex", "model", "version"}, parts
+assert parts <= known["TOKENIZER"], parts - known["TOKENIZER"]
+assert set(saved["added_tokens"][0]) <= known["TOKEN"], saved["added_tokens"]
+count += len(parts)
+
+
+# ---- what the classes of tokenizers read, and write
+def is_known(file, key):
+    return key in known[file] or any(k[0] == "*" and key.endswith(k[1:]) for k in known[file])
+
+
+base, fast = transformers.PreTrainedTokenizerBase, transformers.TokenizersBackend
+functions = base.__init__, base._from_pretrained, base.save_pretrained, fast.__init__
+functions += (fast.convert_to_native_format.__func__,)
+text = "\n".join(inspect.getsource(f) for f in functions)
+objects = "(?:local_kwargs|init_kwargs|kwargs|tokenizer_config)"
+read = set(re.findall(rf'\b{objects}(?:\.get\(|\.pop\(|\.setdefault\(|\[)"(\w+)"', text))
+named = re.findall(r"^CLASS\((\w+),", (SOURCE / "compiler/tokenizer/classes.def").read_text(), re.M)
+found = [c for name in named if (c := getattr(transformers, f"{name}Tokenizer", None))]
+assert len(found) > 15, found
+for cls in found:
+    read |= set(inspect.signature(cls.__init__).parameters) - unsaved
+# between functions only, or of a call
+inner = set("_json_padding _json_truncation _spm_precompiled_charsmap tokenizer_object".split())
+inner |= set("tokenizer_padding tokenizer_truncation post_processor tokenizer fix_mistral_regex".split())
+inner |= set("gguf_file commit_message repo_id save_jinja_files token filename_prefix".split())
+read -= inner
+assert read >= {"model_max_length", "truncation_side", "split_special_tokens", "do_lower_case"}, read
+missing = {key for key in read if not is_known("TOKENIZER_CONFIG", key)}
+assert not missing, missing
+count += len(read)
+words = {w: i for i, w in enumerate(["[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]", "a"])}
+letters = {w: i for i, w in enumerate(["<s>", "<pad>", "</s>", "<unk>", "<mask>", "a"])}
+for number, made in enumerate(
+    (
+        transformers.BertTokenizer(vocab=words, extra_special_tokens=["[X]"]),
+        transformers.RobertaTokenizer(vocab=letters, merges=[]),
+        transformers.XLMRobertaTokenizer(vocab=[(w, -1.0) for w in letters]),
+    )
+):
+    folder = TMP / f"tokenizer{number}"
+    made.save_pretrained(folder)
+    config = json.loads((folder / "tokenizer_config.json").read_text())
+    missing = {key for key in config if not is_known("TOKENIZER_CONFIG", key)}
+    assert not missing, missing
+
+# keys that bertc does not know have a warning, and are in the program's --about and --help
+home = TMP / "odd-model"
+random_model("bert", "tag", 3, home)
+transformers.AutoTokenizer.from_pretrained(home).save_pretrained(home)
+update = lambda objects, **keys: [o.update(keys) for o in objects]
+for name, change in {
+    "tokenizer.json": lambda o: update([o["normalizer"]], odd1=1) + update(o["added_tokens"], odd2=1),
+    "tokenizer_config.json": lambda o: o.update(odd3=1),
+    "config.json": lambda o: o.update(odd4=1),
+}.items():
+    value = json.loads((home / name).read_text())
+    change(value)
+    (home / name).write_text(json.dumps(value))
+p = run(BERTC, "build", home, "-o", TMP / "odd", "--cpu=baseline")
+told = p.stderr.decode()
+help = run(TMP / "odd", "--help").stdout.decode()
+about = json.loads(run(TMP / "odd", "--about").stdout)["model"]["unknown_keys"]
+lines = "config.json: odd4", "tokenizer_config.json: odd3", "tokenizer.json: BertNormalizer.odd1, odd2"
+assert told.count("does not know") == 3, told
+assert about == "; ".join(lines), about
+assert "\n  " + "\n  ".join(lines) + "\n" in help, help
+graph = build(home, TMP / "graph.bir", "--emit=bir", "--stop-after=canonicalize")
+again = build(graph, TMP / "again.bir", "--emit=bir", f"--search={home}")
+assert all(f'meta "unknown_keys" "{about}"' in g.read_text() for g in (graph, again))
+settings = home / "tokenizer_config.json"
+old = json.loads(settings.read_text())
+for key, value in ("fast_tokenizer_files", ["tokenizer.4.0.0.json"]), ("add_eos_token", True):
+    settings.write_text(json.dumps(old | {key: value}))
+    p = bertc("build", home, "-o", TMP / "odd.bir", "--emit=bir", check=False)
+    assert (p.returncode, key in p.stderr.decode()) == ((4, True) if key[0] == "f" else (0, False)), p
+(home / "tokenizer.json").unlink()  # vocab.txt is left
+p = bertc("build", home, "-o", TMP / "odd.bir", "--emit=bir", check=False)
+assert p.returncode == 4 and key in p.stderr.decode(), p.stderr
 
 # config.json of each family: bertc names the keys that it does not know
 home = TMP / "model"

@@ -10,7 +10,7 @@ static char *describe(const LoadOptions *options)
 	ModelDesc *desc = description_from_hf(options->model, options, &diag);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(desc);
 	FILE *out = open_memstream(&text, &bytes);
-	CU_ASSERT_TRUE(description_write(desc, out));
+	CU_ASSERT_TRUE(description_write(desc, NULL, out));
 	fclose(out);
 	description_free(desc);
 	diag_free(&diag);
