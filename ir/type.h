@@ -60,6 +60,9 @@ typedef struct Tensor {
 	/* groups > 0: zero outside of that many blocks of its diagonal. The tensor `source` has the blocks one
 	 * below the other, and a last axis of 1; turned: each block transposed, and a first axis of blocks */
 	int32_t groups;
+	/* taps > 0: a convolution over neighbouring rows, the columns of each tap side by side, zero outside of
+	 * the row's group. The tensor `source` is [rows,columns/groups,taps] */
+	int32_t taps;
 	/* Rule for its elements, as .bir spells it: "splat(0.5)", "iota", "rand(7)". NULL: no rule. */
 	const char *form;
 } Tensor;

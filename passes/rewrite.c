@@ -75,6 +75,7 @@ Tensor *tensor_derived(Graph *graph, const Tensor *base, const char *what, Type 
 	tensor->heads = base->heads;
 	tensor->repeats = base->repeats;
 	tensor->groups = base->groups;
+	tensor->taps = base->taps;
 	tensor->turned = base->turned;
 	return tensor;
 }

@@ -60,11 +60,19 @@ static bool copy_modules(const Writer *w, const char *home)
 	return good;
 }
 
+/* Copies those of the encoder's files that are there; the list ends with NULL. */
+static bool copy_list(const Writer *w, const char *const *names)
+{
+	bool good = true;
+	for (size_t i = 0; good && names[i]; i++)
+		good = copy_file(w, w->desc->directory, w->folder, names[i]);
+	return good;
+}
+
 bool checkpoint_copy_rest(Writer *w)
 {
-	static const char *const names[] = {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
-		"added_tokens.json", "sentence_bert_config.json", "spiece.model", "sentencepiece.bpe.model",
-		"spm.model"};
+	static const char *const names[] = {
+		"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", NULL};
 	const ModelDesc *desc = w->desc;
 	const char *home = desc->modules_directory ? desc->modules_directory : desc->directory;
 	w->folder = w->root;
@@ -73,13 +81,9 @@ bool checkpoint_copy_rest(Writer *w)
 		if (!make_folder(w, w->folder))
 			return false;
 	}
-	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-		if (!copy_file(w, desc->directory, w->folder, names[i]))
-			return false;
-	const TokenizerDesc *tokenizer = w->loaded->tokenizer;
-	for (const char *const *file = tokenizer ? tokenizer->model->files : NULL; file && *file; file++)
-		if (!copy_file(w, desc->directory, w->folder, *file))
-			return false;
-	return (!w->loaded->renumbered || tokenizer_write(w->loaded, desc->directory, w->folder, w->diag))
+	const TokenizerModel *model = w->loaded->tokenizer ? w->loaded->tokenizer->model : &unigram_tokenizer;
+	return copy_list(w, names) && copy_list(w, sbert_encoder_files) && copy_list(w, unigram_tokenizer.files)
+		&& copy_list(w, unigram_tokenizer.other_files) && copy_list(w, model->files)
+		&& (!w->loaded->renumbered || tokenizer_write(w->loaded, desc->directory, w->folder, w->diag))
 		&& copy_modules(w, home);
 }

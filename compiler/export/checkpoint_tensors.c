@@ -132,6 +132,28 @@ static bool add_grouped(Writer *w, const Tensor *tensor, const char *source)
 	return add_tensor(w, stored, source);
 }
 
+/* Adds the taps of a convolution, which stand side by side (compiler/families/deberta_v2.c). */
+static bool add_convolution(Writer *w, const Tensor *tensor, const char *source)
+{
+	Type type = module_find_tensor(w->loaded->module, source)->type;
+	type.dtype = tensor->type.dtype;
+	const int64_t rows = type.dim[0].plus, width = type.dim[1].plus, taps = tensor->taps,
+				  columns = width * tensor->groups, height = rows / tensor->groups;
+	Tensor *stored = tensor_new(w->loaded->module, source, type);
+	bool fits = tensor->type.dim[0].plus == rows && tensor->type.dim[1].plus == taps * columns;
+	for (int64_t i = 0; fits && i < rows * taps * columns; i++) {
+		const int64_t row = i / columns / taps, tap = i / columns % taps,
+					  column = i % columns - row / height * width;
+		const bool inside = column >= 0 && column < width;
+		if (inside)
+			tensor_set(stored, (row * width + column) * taps + tap, tensor_at(tensor, i));
+		fits = inside || tensor_at(tensor, i) == 0;
+	}
+	return fits ? add_tensor(w, stored, source)
+				: REFUSE(w, "%s no longer has the form that transformers' %s expects", source,
+					  w->desc->family->model_type);
+}
+
 static bool has_source(const Writer *w, const char *name)
 {
 	for (int32_t i = 0; i < w->ntensors; i++)
@@ -197,6 +219,8 @@ bool checkpoint_collect(Writer *w)
 			added = add_joined(w, tensor);
 		else if (tensor->heads)
 			added = add_unrepeated(w, tensor);
+		else if (tensor->taps)
+			added = add_convolution(w, tensor, source);
 		else if (tensor->groups)
 			added = add_grouped(w, tensor, source);
 		else if (tensor->turned || tensor->type.rank != module_find_tensor(module, source)->type.rank)

@@ -267,7 +267,8 @@ static bool read_back(Writer *w)
 	const LoadOptions options = {.model = w->root,
 		.task = w->options->task,
 		.outputs = w->options->outputs,
-		.max_tokens = w->options->max_tokens};
+		.max_tokens = w->options->max_tokens,
+		.transformers5 = w->options->transformers5};
 	Loaded again = {0};
 	Diag diag;
 	diag_init(&diag, w->out);

@@ -111,6 +111,9 @@ static Value *conv_weight(Builder *b, const char *name, const char *origin)
 			for (int64_t t = 0; t < taps; t++)
 				tensor_set(to, (n * taps + t) * hidden + n / width * width + c,
 					tensor_at(from, (n * width + c) * taps + t));
+	to->source = from->source ? from->source : from->name;
+	to->groups = desc->conv_groups;
+	to->taps = (int32_t)taps;
 	return graph_const(b->graph, NULL, to, origin);
 }
 

@@ -47,6 +47,9 @@ const char *importers_text(ImportOptions, char text[IMPORTERS_BYTES]);
 /* hf.c: NULL and messages on error. Free it with description_free. */
 ModelDesc *description_from_hf(const char *directory, const LoadOptions *, Diag *);
 
+/* sbert_encoder.c: names of the file that sentence-transformers writes beside an encoder; ends with NULL. */
+extern const char *const sbert_encoder_files[];
+
 /* xml_graph.c: builds the graph of the second form of a description. */
 struct _xmlNode;
 Module *graph_from_xml(const ModelDesc *, struct _xmlNode *model, const LoadOptions *, Diag *);

@@ -8,9 +8,9 @@
 #include "compiler/support/files.h"
 
 /* The first that is there and not empty. */
-static const char *const names[] = {"sentence_bert_config.json", "sentence_roberta_config.json",
+const char *const sbert_encoder_files[] = {"sentence_bert_config.json", "sentence_roberta_config.json",
 	"sentence_distilbert_config.json", "sentence_camembert_config.json", "sentence_albert_config.json",
-	"sentence_xlm-roberta_config.json", "sentence_xlnet_config.json"};
+	"sentence_xlm-roberta_config.json", "sentence_xlnet_config.json", NULL};
 
 typedef struct EncoderReader {
 	const char *path;
@@ -185,8 +185,8 @@ bool sbert_read_encoder(ModelDesc *desc, const char *directory, SbertEncoder *en
 {
 	EncoderReader reader = {.desc = desc, .encoder = encoder, .diag = diag};
 	encoder->output = "token_embeddings";
-	for (size_t i = 0; i < sizeof names / sizeof *names && !encoder->file; i++) {
-		reader.path = mem_printf(desc->mem, "%s/%s", directory, names[i]);
+	for (size_t i = 0; sbert_encoder_files[i] && !encoder->file; i++) {
+		reader.path = mem_printf(desc->mem, "%s/%s", directory, sbert_encoder_files[i]);
 		if (file_is_absent(reader.path))
 			continue;
 		json_t *json = json_read(reader.path, JSON_CONFIG_BYTES_MAX, JSON_DECODE_INT_AS_REAL, diag);
@@ -194,7 +194,7 @@ bool sbert_read_encoder(ModelDesc *desc, const char *directory, SbertEncoder *en
 		if (good && !json_is_object(json))
 			good = diag_error_in(diag, EXIT_INPUT, reader.path, 0, "is not a JSON object");
 		if (good && json_object_size(json) > 0)
-			encoder->file = names[i];
+			encoder->file = sbert_encoder_files[i];
 		keys_check(KEYS_ENCODER, json, desc, reader.path, diag);
 		good = good && read_keys(&reader, json);
 		json_decref(json);

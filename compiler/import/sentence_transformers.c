@@ -220,14 +220,27 @@ static bool read_settings(SbertReader *r)
 	return good;
 }
 
+/* Of modules with the same name, sentence-transformers keeps the last one, in the place of the first. */
+static bool check_name(SbertReader *r, const json_t *item, size_t at, json_t *names)
+{
+	const char *name = json_string_value(json_object_get(item, "name"));
+	if (name && json_object_get(names, name))
+		return diag_error_in(r->diag, EXIT_UNSUPPORTED, r->path, 0,
+			"module %zu has the name \"%.80s\" of an earlier one; give each module its own name", at, name);
+	if (name)
+		json_object_set_new(names, name, json_true());
+	return true;
+}
+
 static bool read_list(SbertReader *r)
 {
-	json_t *json = json_read(r->path, JSON_CONFIG_BYTES_MAX, 0, r->diag);
+	json_t *json = json_read(r->path, JSON_CONFIG_BYTES_MAX, 0, r->diag), *names = json_object(), *item;
 	bool good = json != NULL;
+	size_t i;
 	if (good && !json_is_array(json))
 		good = diag_error_in(r->diag, EXIT_INPUT, r->path, 0, "is not a JSON array");
-	for (size_t i = 0; good && i < json_array_size(json); i++)
-		good = read_module(r, json_array_get(json, i), i);
+	json_array_foreach(json, i, item) good = good && check_name(r, item, i, names) && read_module(r, item, i);
+	json_decref(names);
 	json_decref(json);
 	return good;
 }

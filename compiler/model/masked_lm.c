@@ -141,6 +141,22 @@ static Value *rest_of_words(Builder *b, Value *x, const char *stem, int64_t from
 	return build_binary(b, OP_MATMUL, build_op(b, OP_SLICE, &x, 1, &behind, origin), matrix, origin);
 }
 
+/* Fails if the checkpoint has the tensors of the family's other form of this head, and not those of `spec`:
+ * config.json chooses, with `legacy`. */
+static void check_form(
+	Builder *b, const HeadDesc *head, const HeadSpec *spec, const HeadSpec *other, const char *origin)
+{
+	if (b->failed || !other->build || !b->desc->from_config)
+		return;
+	const HeadDesc of_other = {.tensors = other->tensors};
+	const char *expected = builder_text(b, "%s.weight", head_stem(b, head, spec->dense)),
+			   *found = builder_text(b, "%s.weight", head_stem(b, &of_other, other->dense));
+	if (!builder_has(b, expected) && builder_has(b, found))
+		builder_fail(b, EXIT_INPUT,
+			"%s: %s has %s, but not %s; write \"legacy\": %s into config.json to use the head that it has",
+			origin, b->desc->weights, found, expected, other == &b->desc->family->tabled ? "false" : "true");
+}
+
 Value *head_words(Builder *b, const HeadDesc *head, const char *origin)
 {
 	const HeadSpec *spec = &b->desc->family->head[TASK_FILL_MASK];
@@ -148,6 +164,7 @@ Value *head_words(Builder *b, const HeadDesc *head, const char *origin)
 	const int32_t columns = decoder_columns(b->desc, &size), hidden = b->desc->hidden;
 	if (spec->rest)
 		size = SIZE_HIDDEN;
+	check_form(b, head, spec, &b->desc->family->tabled, origin);
 	Value *x = head_transform(b, head, b->hidden, spec->rest ? hidden : columns, size, origin), *rest = NULL;
 	if (b->failed)
 		return NULL;
@@ -175,6 +192,7 @@ Value *head_words(Builder *b, const HeadDesc *head, const char *origin)
 Value *head_table_words(Builder *b, const HeadDesc *head, const char *origin)
 {
 	const HeadSpec *spec = &b->desc->family->tabled;
+	check_form(b, head, spec, &b->desc->family->head[TASK_FILL_MASK], origin);
 	Value *x = head_transform(b, head, b->hidden, b->desc->hidden, SIZE_HIDDEN, origin);
 	if (b->failed)
 		return NULL;

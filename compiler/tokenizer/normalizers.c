@@ -17,12 +17,39 @@ bool import_step(TokenizerImport *import, CharStep step)
 	return true;
 }
 
-/* A step after a rule for runs would see the characters that the rule makes, but the rule acts last. */
+/* Whether a step keeps all white space and makes none. */
+static bool keeps_white(const NormalStep *step)
+{
+	return step->step == STEP_lowercase || (step->kind == RT_STEP_COMPOSE && step->step == STEP_nfd);
+}
+
+/* Whether a step neither reads nor makes spaces, nor brings two together. */
+static bool keeps_spaces(const NormalStep *step)
+{
+	bool keeps = step->kind == RT_STEP_LITERAL && step->ncontent > 0;
+	for (int32_t i = 0; keeps && i < step->npattern; i++)
+		keeps = step->pattern[i] != ' ';
+	for (int32_t i = 0; keeps && i < step->ncontent; i++)
+		keeps = step->content[i] != ' ';
+	return keeps || keeps_white(step);
+}
+
+/* A step after a rule for runs would see the characters that the rule makes, but the rule acts last. The
+ * rule that leaves one space may act before all steps instead. */
 static bool check_run(TokenizerImport *import, const char *type)
 {
-	return import->desc->run.set == RT_RUN_NONE
-		|| IMPORT_ERROR(import, EXIT_UNSUPPORTED,
+	TokenizerDesc *desc = import->desc;
+	bool first = desc->run.set == RT_RUN_SPACES && desc->run.content == ' ';
+	if (desc->run.set == RT_RUN_NONE)
+		return true;
+	for (int32_t i = 0; i < desc->nnormal; i++)
+		first &= keeps_spaces(&desc->normal[i]);
+	if (!first)
+		return IMPORT_ERROR(import, EXIT_UNSUPPORTED,
 			"normalizer %s after a Replace of runs of spaces is not supported", type);
+	desc->run = (RunRule){RT_RUN_NONE};
+	desc->strips |= RT_TRIM_RUNS;
+	return true;
 }
 
 /* A step that keeps all white space and makes none may act before the rule, unless it changes the character
@@ -31,12 +58,6 @@ static bool check_run_content(TokenizerImport *import, const char *type)
 {
 	const int32_t content = import->desc->run.content;
 	return content == ' ' || content == 0x2581 || check_run(import, type);
-}
-
-/* Whether a step keeps all white space and makes none. */
-static bool keeps_white(const NormalStep *step)
-{
-	return step->step == STEP_lowercase || (step->kind == RT_STEP_COMPOSE && step->step == STEP_nfd);
 }
 
 bool import_normal(TokenizerImport *import, NormalStep step)
@@ -169,7 +190,7 @@ static bool read_strip(TokenizerImport *import, const json_t *normalizer)
 bool import_strip(TokenizerImport *import, bool left, bool right)
 {
 	TokenizerDesc *desc = import->desc;
-	if (desc->strips)
+	if (desc->strips & ~RT_TRIM_RUNS)
 		return IMPORT_ERROR(
 			import, EXIT_UNSUPPORTED, "the normalizer has Strip twice, which is not supported");
 	if (desc->run.set != RT_RUN_NONE && !unicode_is_space(desc->run.content))
@@ -178,9 +199,9 @@ bool import_strip(TokenizerImport *import, bool left, bool right)
 	for (int32_t i = 0; i < desc->nnormal; i++)
 		first &= keeps_white(&desc->normal[i]);
 	if (first)
-		desc->strips = (left ? RT_TRIM_LEFT : 0) | (right ? RT_TRIM_RIGHT : 0);
+		desc->strips |= (left ? RT_TRIM_LEFT : 0) | (right ? RT_TRIM_RIGHT : 0);
 	else
-		desc->strips = (left ? RT_STRIP_LEFT : 0) | (right ? RT_STRIP_RIGHT : 0);
+		desc->strips |= (left ? RT_STRIP_LEFT : 0) | (right ? RT_STRIP_RIGHT : 0);
 	return true;
 }
 

@@ -8,7 +8,11 @@
 
 bool import_is_rebuilt(const TokenizerImport *import)
 {
-	return import->class && !import_is(import, CLASS_CONVBERT) && !import_is(import, CLASS_OTHER);
+	static const ClassKind whole[] = {CLASS_CONVBERT, CLASS_FNET, CLASS_REMBERT, CLASS_OTHER};
+	bool rebuilt = import->class != NULL;
+	for (size_t i = 0; i < sizeof whole / sizeof *whole; i++)
+		rebuilt &= !import_is(import, whole[i]);
+	return rebuilt;
 }
 
 /* ---- settings -------------------------------------------------------------------------------- */
@@ -19,7 +23,11 @@ static bool read_flag(TokenizerImport *import, const char *key, bool *flag)
 
 static bool read_unk_id(TokenizerImport *import, double *id)
 {
-	return json_member_real(import->config, "unk_id", id, import->config_path, import->diag);
+	if (!json_member_real(import->config, "unk_id", id, import->config_path, import->diag))
+		return false;
+	return (*id >= 0 && *id < TOKEN_IDS_MAX)
+		|| diag_error_in(import->diag, EXIT_INPUT, import->config_path, 0,
+			"unk_id is %g, expected an id from 0 to %d", *id, TOKEN_IDS_MAX - 1);
 }
 
 /* ---- the normaliser -------------------------------------------------------------------------- */

@@ -12,15 +12,16 @@
 /* A directory without a class gets that of its model. */
 static bool check_class(TokenizerImport *import)
 {
-	static const ClassKind known[] = {
-		CLASS_XLM_ROBERTA, CLASS_CAMEMBERT, CLASS_ALBERT, CLASS_XLNET, CLASS_DEBERTA_V2};
+	static const ClassKind known[] = {CLASS_XLM_ROBERTA, CLASS_CAMEMBERT, CLASS_ALBERT, CLASS_FNET,
+		CLASS_REMBERT, CLASS_XLNET, CLASS_DEBERTA_V2};
 	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
 		if (import_is(import, known[i]))
 			return true;
 	return IMPORT_ERROR(import, EXIT_UNSUPPORTED,
 		"neither tokenizer_class of tokenizer_config.json nor model_type of config.json names a class that "
 		"reads this file; supported: XLMRobertaTokenizer, CamembertTokenizer, AlbertTokenizer, "
-		"XLNetTokenizer, DebertaV2Tokenizer; or write tokenizer.json once with transformers: "
+		"FNetTokenizer, RemBertTokenizer, XLNetTokenizer, DebertaV2Tokenizer; or write tokenizer.json once "
+		"with transformers: "
 		"AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)");
 }
 
@@ -35,7 +36,7 @@ static void add(Vocab *v, const char *text, double score)
 	list_add(&v->scores, &score);
 }
 
-/* Whether a piece ends with a digit and a comma: ALBERT and XLNet avoid them. */
+/* Whether a piece ends with a digit and a comma: ALBERT, FNet and XLNet avoid them. */
 static bool is_number_comma(const char *text)
 {
 	const int32_t bytes = (int32_t)strlen(text);
@@ -62,7 +63,8 @@ static void fill_vocab(const SpmFile *spm, ClassKind kind, Vocab *v)
 	for (int32_t i = 0; moved && i < 5 && first[kind][i]; i++)
 		add(v, first[kind][i], i == 4 ? -100 : 0);
 	for (size_t i = kind == CLASS_XLM_ROBERTA ? 3 : kind == CLASS_CAMEMBERT; i < spm->pieces.count; i++) {
-		const bool avoided = (kind == CLASS_ALBERT || kind == CLASS_XLNET) && is_number_comma(pieces[i].text);
+		const bool avoids = kind == CLASS_ALBERT || kind == CLASS_FNET || kind == CLASS_XLNET,
+				   avoided = avoids && is_number_comma(pieces[i].text);
 		add(v, pieces[i].text, (double)pieces[i].score - (avoided ? 100 : 0));
 	}
 	if (moved)
@@ -122,7 +124,8 @@ static bool add_bare(TokenizerImport *import)
 static bool set_normalizer(const SpmFile *spm, ClassKind kind)
 {
 	TokenizerImport *import = spm->import;
-	bool lowercase = kind == CLASS_ALBERT, accents = false;
+	const bool rembert = kind == CLASS_REMBERT;
+	bool lowercase = kind == CLASS_ALBERT, accents = kind == CLASS_FNET || rembert;
 	import->desc->contextual = true;
 	if (kind == CLASS_XLM_ROBERTA || kind == CLASS_CAMEMBERT)
 		return add_map(spm) && import_strip(import, false, true)
@@ -133,9 +136,10 @@ static bool set_normalizer(const SpmFile *spm, ClassKind kind)
 		return false;
 	if (kind == CLASS_DEBERTA_V2)
 		return import_strip(import, true, true) && add_map(spm) && import_replace_runs(import, " {2,}", " ");
+	import->desc->strips = rembert ? RT_TRIM_RUNS : 0;
 	return import_replace(import, "``", "\"") && import_replace(import, "''", "\"")
 		&& (accents || add_bare(import)) && add_lowercase(import, lowercase) && add_map(spm)
-		&& import_replace_runs(import, " {2,}", " ");
+		&& (rembert || import_replace_runs(import, " {2,}", " "));
 }
 
 static bool set_splitter(TokenizerImport *import, ClassKind kind)

@@ -62,14 +62,18 @@ bool import_class(TokenizerImport *import)
 		import->class = class_of_model(import->mem, type);
 	import->mask_lstrip = !import->transformers5
 		&& (import_is(import, CLASS_MPNET) || import_is(import, CLASS_ROBERTA)
-			|| import_is(import, CLASS_ALBERT) || import_is(import, CLASS_XLNET)
+			|| import_is(import, CLASS_ALBERT) || import_is(import, CLASS_FNET)
+			|| import_is(import, CLASS_REMBERT) || import_is(import, CLASS_XLNET)
 			|| import_is(import, CLASS_XLM_ROBERTA) || import_is(import, CLASS_CAMEMBERT));
 	import->class_name = name ? mem_string(import->mem, name, strlen(name)) : NULL;
 	decide_class(import, name, type, json_string_value(json_object_get(import->config, "tokenizer_class")));
 	json_decref(model);
-	if (import->transformers5 && (import->class ? import_is(import, CLASS_OTHER) : !reads_file(import)))
+	const bool follows = import->class ? !import_is(import, CLASS_OTHER) && !import_is(import, CLASS_REMBERT)
+									   : reads_file(import);
+	if (import->transformers5 && !follows)
 		return diag_error_in(import->diag, EXIT_UNSUPPORTED, import->config_path, 0,
-			"--compat=transformers5 is not supported for tokenizer_class \"%.64s\"", import->class_name);
+			"--compat=transformers5 is not supported for tokenizer_class \"%.64s\"",
+			import->class_name ? import->class_name : import->class->name);
 	return model;
 }
 

@@ -234,6 +234,14 @@ static bool read_rest(TokenizerImport *import, const json_t *root)
 static void note_differences(TokenizerImport *import, TokenizerImport five, json_t *root)
 {
 	Diag silent;
+	if (import_is(import, CLASS_REMBERT)) {
+		diag_note(import->diag, 0,
+			"%s: RemBertTokenizer of transformers 5 takes the token 2 for unknown pieces, whatever the file "
+			"says; "
+			"here it is read as in transformers 4 and the tokenizers library",
+			import->path);
+		return;
+	}
 	diag_init(&silent, import->path);
 	five.diag = &silent;
 	five.transformers5 = true;

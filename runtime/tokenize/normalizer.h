@@ -195,12 +195,21 @@ RT_INLINE int normalizer_joins(const RtTokenizer *t, const Cursor *c, uint32_t b
 	return (ahead & RT_JOINS_BEFORE) || (bits & RT_PAIR_NEXT && ahead & RT_PAIR_BEFORE);
 }
 
+/* Where the text is read on: of a run of spaces that become one, only the last is read. */
+RT_INLINE int32_t normalizer_skip(const RtTokenizer *t, const Cursor *c, int32_t at)
+{
+	while (t->strips & RT_TRIM_RUNS && at + 1 < c->end && c->text[at] == ' ' && c->text[at + 1] == ' ')
+		at++;
+	return at;
+}
+
 /* Reads the characters of the segment that begins at *at, up to byte `stop`, and sets *at to its end. */
 RT_FN int32_t segment_read(
 	const RtTokenizer *t, const Cursor *c, int32_t *at, int32_t stop, NormalChar *chars)
 {
 	int32_t n = 0, length;
 	for (;;) {
+		*at = normalizer_skip(t, c, *at);
 		const uint32_t code = cursor_decode(c->text, *at, c->end, &length);
 		chars[n++] = (NormalChar){code, *at, *at + length, 0};
 		*at += length;
@@ -353,6 +362,7 @@ RT_INLINE int normalizer_step(const RtTokenizer *t, Cursor *c, Char *out)
 	while (c->next == c->queued) {
 		if (c->at >= c->end)
 			return 0;
+		c->at = normalizer_skip(t, c, c->at);
 		const uint32_t code = cursor_decode(c->text, c->at, c->end, &length);
 		const RtRecord *r = cursor_record(t, code);
 		if ((r->bits & RT_KIND) == RT_ONE && c->flow.fast

@@ -57,8 +57,8 @@ typedef struct RtCut {
 	int32_t classes, behavior, invert;
 	uint32_t blocks, cells, states;
 } RtCut;
-/* Strip before all other steps, or after them. */
-enum { RT_TRIM_LEFT = 1, RT_TRIM_RIGHT = 2, RT_STRIP_LEFT = 4, RT_STRIP_RIGHT = 8 };
+/* Strip before all other steps, or after them. RT_TRIM_RUNS: runs of spaces become one before all steps. */
+enum { RT_TRIM_LEFT = 1, RT_TRIM_RIGHT = 2, RT_STRIP_LEFT = 4, RT_STRIP_RIGHT = 8, RT_TRIM_RUNS = 16 };
 /* run_set: the characters of which a run becomes run_content. RT_RUN_WHITE: White_Space */
 enum { RT_RUN_NONE, RT_RUN_SPACES, RT_RUN_WHITE };
 /* Each pre-tokenizer defines the classes 0 to 3 of characters (split_bert.h); RT_SPACE is the same in all.

@@ -27,8 +27,8 @@ class Case:
             keys["decoder_bias"] = True
         if "legacy" in self.row.config().to_dict():  # otherwise the decoder is always the word table
             keys["legacy"] = True
-        if family == "deberta-v2":  # --emit=checkpoint refuses to round the convolution
-            keys["conv_kernel_size"] = 0
+        if family == "deberta-v2":
+            keys |= {"conv_kernel_size": 3, "conv_groups": 2}
         model, self.config = random_model(family, "fill-mask", 21, self.home, **keys)
         state = model.state_dict()
         named = dict(model.named_modules(remove_duplicate=False))
@@ -140,6 +140,20 @@ def older_differs(case, tied, matrix, bias):
     table = tied is not False and matrix == "both"
     both = bias == "both biases" and case.family in OLDER_SHARED
     return table + both + (tied is False and bias == "shared")
+
+
+def check_forms(case):
+    """DeBERTa has two forms of the head; `legacy` chooses. Of the other one, the message names the key."""
+    config = case.config.to_dict()
+    if "legacy" not in config:
+        return
+    for legacy in True, False:
+        random_model(case.family, "fill-mask", 22, TMP / "form", num_hidden_layers=1, legacy=legacy)
+        rewrite_config(TMP / "form", legacy=not legacy)
+        code, said = messages(TMP / "form")
+        assert code == 3 and f'"legacy": {str(legacy).lower()}' in said, (case.family, legacy, said)
+        rewrite_config(TMP / "form", legacy=legacy)
+        assert messages(TMP / "form")[0] == 0
 
 
 def check_files(case):
@@ -314,6 +328,6 @@ def fewer_tokens(case, directory, model, what):
 
 for family in sys.argv[1:] or [f for f in TESTED if "fill-mask" in FAMILIES[f].classes()]:
     case = Case(family)
-    for check in (check_stored, check_files, check_shapes, check_tables, check_checkpoints):
+    for check in (check_stored, check_forms, check_files, check_shapes, check_tables, check_checkpoints):
         check(case)
         print(f"ok {family}: {check.__name__}", flush=True)

@@ -219,6 +219,8 @@ for row, type in enumerate(types):
     changed[row]["type"] = f"sentence_transformers.models.{type}"
     (home / "modules.json").write_text(json.dumps(changed))
     refuses(home, type, "not supported")
+(home / "modules.json").write_text(json.dumps([row | {"name": "same"} for row in rows]))
+refuses(home, "modules.json", '"same"')
 (home / "modules.json").write_text(json.dumps(rows))
 set_keys(home / "sentence_bert_config.json", strange=1)
 set_keys(home / "config_sentence_transformers.json", other=2)

@@ -39,6 +39,10 @@ CASES = [  # class, model_type, file, settings
     ("AlbertTokenizer", "albert", "spiece.model", {}),
     ("AlbertTokenizer", "albert", "spiece.model", {"do_lower_case": False}),
     ("AlbertTokenizer", "albert", "spiece.model", {"keep_accents": True}),
+    ("FNetTokenizer", "fnet", "spiece.model", {}),
+    ("FNetTokenizer", "fnet", "spiece.model", {"do_lower_case": True, "keep_accents": False}),
+    ("RemBertTokenizer", "rembert", "sentencepiece.model", {}),
+    ("RemBertTokenizer", "rembert", "sentencepiece.model", {"do_lower_case": True, "keep_accents": False}),
     ("XLNetTokenizer", "xlnet", "spiece.model", {}),
     ("XLNetTokenizer", "xlnet", "spiece.model", {"do_lower_case": True, "keep_accents": True}),
     ("XLMRobertaTokenizer", "xlm-roberta", "sentencepiece.bpe.model", {}),
@@ -47,8 +51,9 @@ CASES = [  # class, model_type, file, settings
     ("DebertaV2Tokenizer", "deberta-v2", "spm.model", {"do_lower_case": True}),
     ("DebertaV2Tokenizer", "deberta-v2", "spm.model", {"split_by_punct": True}),
 ]
+ALBERTS = ("AlbertTokenizer", "FNetTokenizer", "RemBertTokenizer")
 ROLES = {
-    "AlbertTokenizer": ["<unk>", "[SEP]", "<pad>", "[CLS]", "[MASK]"],
+    **dict.fromkeys(ALBERTS, ["<unk>", "[SEP]", "<pad>", "[CLS]", "[MASK]"]),
     "XLNetTokenizer": ["<unk>", "<sep>", "<pad>", "<cls>", "<mask>"],
     "DebertaV2Tokenizer": ["[UNK]", "[SEP]", "[PAD]", "[CLS]", "[MASK]"],
 }
@@ -59,7 +64,7 @@ def model_for(name):
     """ALBERT's pieces with the special pieces of the class."""
     model = U.albert_model()
     pieces = [p for p in model.pieces if p[2] in (S.NORMAL, S.USER)][:6000] + [("9,", -3.0, S.NORMAL)]
-    if name == "AlbertTokenizer":
+    if name in ALBERTS:
         special = [
             ("<pad>", S.CONTROL),
             ("<unk>", S.UNKNOWN),
@@ -91,7 +96,8 @@ def converted(name, model, settings):
         normalizer_spec=types.SimpleNamespace(precompiled_charsmap=model.charsmap),
     )
     ids = {t: i for i, (t, _) in enumerate(converter.vocab(converter.proto))}
-    defaults = {"do_lower_case": name == "AlbertTokenizer", "keep_accents": False, "split_by_punct": False}
+    defaults = {"do_lower_case": name == "AlbertTokenizer", "keep_accents": name in ALBERTS[1:]}
+    defaults["split_by_punct"] = False
     converter.original_tokenizer = types.SimpleNamespace(
         convert_tokens_to_ids=ids.__getitem__, vocab_file="", **(defaults | settings)
     )

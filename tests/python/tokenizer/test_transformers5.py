@@ -115,6 +115,7 @@ albert, albert5 = (
     unigram(ALBERT, template(ALBERT, "{c} $A {s}", PAIR), kind, drop, FIRST["albert"])
     for kind, drop in (("albert", False), ("albert5", True))
 )
+rembert = unigram(ALBERT, template(ALBERT, "{c} $A {s}", PAIR), "rembert", False, FIRST["albert"])
 xlnet, xlnet5 = (
     unigram(
         FUNNEL,
@@ -206,6 +207,8 @@ CASES = [  # class, model_type, tokenizer, tokenizer_config.json, change to toke
     ("AlbertTokenizer", "albert", albert, {"keep_accents": True, "do_lower_case": False}, None, "normalizer"),
     ("AlbertTokenizer", "albert", albert5, {"add_prefix_space": False}, None, "pre_tokenizer"),
     ("AlbertTokenizer", "albert", albert5, {}, update("model", unk_id=4), "settings of the model"),
+    ("FNetTokenizer", "fnet", albert, {}, None, ""),
+    ("FNetTokenizer", "fnet", rembert, {"do_lower_case": True}, None, ""),
     ("XLNetTokenizer", "xlnet", xlnet, {}, None, "normalizer, pre_tokenizer"),
     ("XLNetTokenizer", "xlnet", xlnet5, {"do_lower_case": True}, None, "segments"),
     ("XLNetTokenizer", "xlnet", xlnet5, NAMES, no_mask, "normalizer"),
@@ -224,6 +227,7 @@ CASES = [  # class, model_type, tokenizer, tokenizer_config.json, change to toke
 OURS = {"do_lower_case", "add_prefix_space", "clean_text"}  # which change ids in release 4, too
 REFUSED = [  # class, model_type, tokenizer, words
     ("GPT2Tokenizer", "gpt2", rob, "GPT2Tokenizer"),
+    ("RemBertTokenizer", "rembert", rembert, "RemBertTokenizer"),
     ("BarthezTokenizer", "xlm-roberta", xlm, "BarthezTokenizer"),
     ("RobertaTokenizer", "roberta", bert, "reads this file as BPE, but it has WordPiece"),
 ]

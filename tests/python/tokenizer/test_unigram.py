@@ -18,6 +18,7 @@ import unigrams as U
 
 ROUNDS = 1500 if T.FULL else 60
 KINDS = "albert albert5 accents xlnet xlm-r xlm-r5 deberta deberta5 nmt bert prepend none".split()
+KINDS += "rembert rembert-bare one-space".split()
 FORMS = list(itertools.product(("always", "first", "never"), (True, False), (False, True)))
 ADDED = [AddedToken(t, normalized=False) for t in U.USER] + [
     AddedToken("<x>", lstrip=True),

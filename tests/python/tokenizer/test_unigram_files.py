@@ -143,6 +143,9 @@ with tempfile.TemporaryDirectory() as directory:
         refused(directory, normalized(*items), 4, "may make a part")
     for behind in ("Lowercase", "NFC", "NFD"):
         refused(directory, normalized(runs, {"type": behind}), 4, behind, "runs of spaces")
+    space = runs | {"content": " "}  # it may not act before a step that makes spaces or brings two together
+    for before in (replace("_", " "), replace(" a", "b"), replace("a", ""), {"type": "NFKD"}):
+        refused(directory, normalized(before, space, {"type": "NFKC"}), 4, "NFKC", "runs of spaces")
     refused(directory, json.dumps(changed(vocab=[["a", 0.0]])).replace('"a"', '"a\\u0000"').encode(), 3)
     metaspace = {"type": "Metaspace", "replacement": "ab", "prepend_scheme": "always"}
     refused(directory, BASE | {"pre_tokenizer": metaspace}, 3, "replacement")

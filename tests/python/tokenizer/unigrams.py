@@ -34,8 +34,11 @@ def normalizer(model, kind):
         "xlm-r5": precompiled,
         "deberta": [N.Strip(), *precompiled, *spaces],
         "deberta5": [N.Replace(Regex(r"\s{2,}|[\n\r\t]"), " "), N.NFC(), N.Strip(left=False, right=True)],
+        "rembert": [*quotes, *spaces, *precompiled],
+        "rembert-bare": [*quotes, *spaces, *bare, N.Lowercase(), *precompiled],
         "nmt": [N.Nmt(), N.NFKC(), N.Replace(Regex(" {2,}"), " ")],
         "bert": [N.NFC(), N.BertNormalizer()],
+        "one-space": [N.Strip(), N.Replace("``", '"'), N.Replace(Regex(" +"), " "), N.NFKC(), N.Nmt()],
         "prepend": [N.NFC(), N.Prepend("▁"), N.Replace(" ", "▁")],
         "none": [],
     }
