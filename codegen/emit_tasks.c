@@ -59,10 +59,10 @@ static const struct {
 	const char *comment, *type, *function, *parameters, *body;
 } functions[] = {
 	{classifies,
-		"Scores of texts or pairs: NAME_OUTPUT_WIDTH floats a text, in the order of NAME_label, which are\n"
-		"probabilities unless the model has none. best (may be NULL): the label with the largest score of "
-		"each\n"
-		"text. pair is NULL for single texts.",
+		"Scores of texts or pairs: NAME_OUTPUT_WIDTH floats per text, in the order of NAME_label. They are\n"
+		"probabilities, unless the model gives none. best (may be NULL): for each text the number of the "
+		"label\n"
+		"with the largest score. pair is NULL for single texts.",
 		"int", "classify",
 		"NAME *, const char *const *text, const size_t *bytes, const char *const *pair, const size_t "
 		"*pair_bytes,\n\tint32_t ntext, float *scores, size_t nscores, int32_t *best",
@@ -94,7 +94,7 @@ static const struct {
 		"rt_lib_zero_shot((RtContext *)c, text, bytes, hypothesis, hypothesis_bytes, n, multi_label, scores, "
 		"best);\n}\n"},
 	{chooses,
-		"Multiple choice: the probabilities of n texts that may go on with a text. best (may be NULL): the\n"
+		"Multiple choice: the probabilities of n choices for a text. best (may be NULL): the\n"
 		"number of the best one; -1 if n is 0.",
 		"int", "choose",
 		"NAME *, const char *text, size_t bytes, const char *const *choice, const size_t *choice_bytes,\n"
@@ -177,10 +177,10 @@ void emit_task_declarations(const Emitter *e, FILE *h)
 {
 	const char *name = e->options->name;
 	if (emit_has_task_functions(e))
-		fputs("\n/* Answers, as the program prints them, of the first head. They return 0 or an error; what "
-			  "they "
-			  "have written then\n * is not defined. Texts that are too long are treated as the option "
-			  "\"overflow\" says. */\n",
+		fputs("\n/* Answers, as the program prints them, of the first head. They return 0 or an error. After "
+			  "an "
+			  "error the results\n * are undefined. The option \"overflow\" decides about texts that are too "
+			  "long. */\n",
 			h);
 	for (int i = 0; i < FUNCTIONS; i++) {
 		if (!has(e, i))

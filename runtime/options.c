@@ -140,7 +140,7 @@ static void print_wrapped(const char *text, int column)
 	putchar('\n');
 }
 
-/* "FILE: a, b; FILE: c", a file a line. Bytes of control characters become '?'. */
+/* "FILE: a, b; FILE: c", one file per line. Control characters become '?'. */
 RT_FN void help_keys(const char *keys)
 {
 	printf("  ");

@@ -90,9 +90,10 @@ int cmd_describe(int argc, char **argv)
 {
 	static const Usage usage = {
 		.arguments = "HF_DIR",
-		.doc = "Write the XML description of a Hugging Face directory, for editing.\vEach thing that bertc "
-			   "chose when it read the directory is a line, with the file and the key that decided: in a "
-			   "comment of the XML and, with -o, on standard output (not with --quiet).",
+		.doc = "Write the XML description of a Hugging Face directory, for editing.\vA comment of the XML "
+			   "lists "
+			   "what bertc chose when it read the directory, with the file and the key that decided. With -o "
+			   "the list is also printed, unless --quiet is given.",
 		.no_words = "no directory: give HF_DIR",
 		.work = describe,
 	};

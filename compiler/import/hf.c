@@ -254,7 +254,8 @@ static bool read_heads(HfReader *r)
 		return add_head(r, "fill-mask") && add_pair(r, r->desc->family->pair.name);
 	}
 	if ((arch == ARCH_NEXT || arch == ARCH_PRETRAINING) && (!task || strcmp(task, "classify") == 0)) {
-		diag_decide(r->diag, "task", "classify: whether a text goes on, from architectures \"%s\"", name);
+		diag_decide(r->diag, "task",
+			"classify: whether the second text follows the first, from architectures \"%s\"", name);
 		return add_pair(r, NULL);
 	}
 	if (!task)
@@ -427,7 +428,8 @@ ModelDesc *description_from_hf(const char *directory, const LoadOptions *options
 	}
 	desc->lowercase = sbert.encoder.lowercase;
 	if (desc->lowercase)
-		diag_decide(diag, "texts", "lowered before all else, from do_lower_case of %s", sbert.encoder.file);
+		diag_decide(
+			diag, "texts", "lower case before anything else, from do_lower_case of %s", sbert.encoder.file);
 	if (sbert.directory != directory) {
 		desc->modules_directory = desc->directory;
 		desc->directory = sbert.directory;

@@ -137,7 +137,7 @@ bool import_bert_settings(TokenizerImport *import, BertSettings *settings)
 	if (json_object_get(import->config, "do_lower_case"))
 		from = "do_lower_case of tokenizer_config.json";
 	diag_decide(
-		import->diag, "letters", "%s, from %s", settings->lowercase ? "lowered" : "as they are", from);
+		import->diag, "letters", "%s, from %s", settings->lowercase ? "lower case" : "as they are", from);
 	return true;
 }
 

@@ -16,7 +16,7 @@ FILES = {
     "NORM": "config.json of LayerNorm",
     "UNIT": "config.json of Normalize",
     "DROPOUT": "config.json of Dropout",
-    "OTHER": "the configs of modules that programs do not have",
+    "OTHER": "config.json of modules that are not supported",
     "TOKENIZER": "tokenizer.json",
     "TOKENIZER_CONFIG": "tokenizer_config.json",
     "SPECIAL": "special_tokens_map.json",

@@ -104,7 +104,7 @@ check(embedder, "task", "embed", "modules.json")
 check(embedder, "pooling", "max first", "pooling_mode of 1_Pooling/config.json")
 check(embedder, "numbers", "the first 5", "truncate_dim of config_sentence_transformers.json")
 check(embedder, "longest text", "6 tokens", "max_seq_length of sentence_bert_config.json")
-check(embedder, "texts", "lowered", "do_lower_case of sentence_bert_config.json")
+check(embedder, "texts", "lower case", "do_lower_case of sentence_bert_config.json")
 check(embedder, "prompts", "d--, document, q, query; q by default", "config_sentence_transformers.json")
 
 quiet = bertc("describe", embedder, "-o", TMP / "model.xml", "--quiet")
