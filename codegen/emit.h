@@ -187,6 +187,9 @@ bool emit_packed_report(const Emitter *);
 /* ---- emit_model.c: tables -------------------------------------------------------------------- */
 /* Whether texts may end early. */
 bool emit_has_exits(const Graph *);
+/* emit_late.c: whether the model is one for late interaction; and writes its RtLate. */
+bool emit_is_late(const Module *);
+bool emit_late(Emitter *, FILE *c);
 /* Writes the tables and the RtModel. Call it after all steps. False and a message if an output cannot be
  * returned. */
 bool emit_model(Emitter *, FILE *c);

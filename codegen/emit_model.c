@@ -197,6 +197,8 @@ static void print_model(const Emitter *e, FILE *c)
 		fprintf(c, "\t.prompts = %s_prompts, .nprompts = %d,\n", o->name, (int)prompts);
 	if (usual >= 0)
 		fprintf(c, "\t.prompt = &%s_prompts[%d],\n", o->name, (int)usual);
+	if (emit_is_late(e->module))
+		fprintf(c, "\t.late = &%s_late,\n", o->name);
 	fprintf(c, o->tokenizer ? "\t.tokenizer = &%s_tokenizer,\n" : "\t.tokenizer = NULL,\n", o->name);
 	if (o->labels) {
 		fputs("\t.labels = ", c);
@@ -222,7 +224,7 @@ static void print_model(const Emitter *e, FILE *c)
 
 bool emit_model(Emitter *e, FILE *c)
 {
-	if (!print_outputs(e, c) || !print_heads(e, c))
+	if (!print_outputs(e, c) || !print_heads(e, c) || !emit_late(e, c))
 		return false;
 	print_options(e, c);
 	print_prompts(e, c);

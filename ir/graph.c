@@ -66,6 +66,14 @@ const Tensor *module_find_tensor(const Module *module, const char *name)
 	return NULL;
 }
 
+const char *module_meta(const Module *module, const char *key)
+{
+	for (int i = 0; i < module->nmeta; i++)
+		if (strcmp(module->meta[i].key, key) == 0)
+			return module->meta[i].value;
+	return NULL;
+}
+
 void module_set_meta(Module *module, const char *key, const char *value)
 {
 	for (int i = 0; i < module->nmeta; i++)

@@ -193,11 +193,12 @@ typedef enum Task {
 	TASK_QA,
 	TASK_FILL_MASK,
 	TASK_CHOICE, /* the output is a number: how well a text goes on with a choice */
+	TASK_MULTI_VECTOR,
 	TASK_COUNT
 } Task;
 typedef enum Problem { PROBLEM_SINGLE, PROBLEM_MULTI, PROBLEM_REGRESSION, PROBLEM_COUNT } Problem;
-extern const char
-	*const task_names[TASK_COUNT]; /* "classify" "tag" "embed" "rank" "qa" "fill-mask" "choice" */
+extern const char *const task_names[TASK_COUNT]; /* "classify" "tag" "embed" "rank" "qa" "fill-mask" "choice"
+													"multi-vector" */
 extern const char *const problem_names[PROBLEM_COUNT]; /* "single" "multi" "regression" */
 
 typedef struct Head {
@@ -264,6 +265,20 @@ const Tensor *module_find_tensor(const Module *, const char *name);
 #define META_UNKNOWN_KEYS "unknown_keys"
 #define META_PROMPT "prompt."
 #define META_DEFAULT_PROMPT "default_prompt"
+/* Of multi-vector models. Limits of tokens for texts without a task, queries and documents; how many tokens a
+ * query has at least, the token that fills it up (missing: the mask) and that token's type; the tokens whose
+ * rows are left out, one a line, and of which tasks; whether scores are divided by the rows of the query; of
+ * clusters: how many rows stay, whether all get length 1, and for which tasks; how many rows join to one. */
+#define META_LIMITS "limits"
+#define META_FILL "fill"
+#define META_FILL_TOKEN "fill_token"
+#define META_SKIP "skip"
+#define META_SKIP_TASKS "skip_tasks"
+#define META_MEAN "mean_scores"
+#define META_CLUSTERS "clusters"
+#define META_CLUSTER_FACTOR "cluster_factor"
+/* The value of the meta line with this key; NULL: there is none. */
+const char *module_meta(const Module *, const char *key);
 void module_set_meta(Module *, const char *key, const char *value);
 Head *module_add_head(Module *, const char *name); /* the rest zeroed; valid until the next is added */
 /* Adds an option, or changes the default of the option with that name. */

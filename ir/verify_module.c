@@ -67,7 +67,8 @@ static bool verify_names(const Module *module, Diag *diag)
  * *columns. */
 static bool head_takes(Task task, const Type *type, int64_t *columns)
 {
-	bool per_token = task == TASK_TAG || task == TASK_QA || task == TASK_FILL_MASK;
+	bool per_token = task == TASK_TAG || task == TASK_QA || task == TASK_FILL_MASK
+		|| task == TASK_MULTI_VECTOR;
 	if (type->dtype != DT_F32 || type->rank != (per_token ? 2 : 1)
 		|| !dim_is_number(type->dim[type->rank - 1]))
 		return false;
@@ -96,6 +97,7 @@ static void verify_head_output(const Head *head, const Value *value, Diag *diag)
 		[TASK_QA] = "f32[S,2]",
 		[TASK_FILL_MASK] = "f32[S,words]",
 		[TASK_CHOICE] = "f32[1]",
+		[TASK_MULTI_VECTOR] = "f32[S,size]",
 	};
 	int64_t columns = 0;
 	if (!head_takes(head->task, &value->type, &columns))
@@ -124,6 +126,10 @@ bool verify_heads(const Module *module, Diag *diag)
 			diag_error(diag, EXIT_INPUT, head->line,
 				"head @%s: a choice reads lines of several choices, which no other head can read beside it; "
 				"build it alone",
+				head->name);
+		if (head->task == TASK_MULTI_VECTOR && module->nheads > 1)
+			diag_error(diag, EXIT_INPUT, head->line,
+				"head @%s: no other head can stand beside multi-vector, which may leave tokens out",
 				head->name);
 		for (int k = 0; k < head->nlabels; k++)
 			if (!head->labels[k] || strlen(head->labels[k]) > NAME_BYTES_MAX)

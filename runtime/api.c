@@ -373,6 +373,9 @@ RT_API int rt_set(RtContext *c, const char *option, double value)
 		c->overflow = (int32_t)value;
 	else if (strcmp(option, "strict") == 0 && (value == 0 || value == 1))
 		c->strict = (int32_t)value;
+	else if (strcmp(option, "task") == 0 && c->model && c->model->late
+		&& (value == RT_PLAIN || value == RT_QUERY || value == RT_DOCUMENT))
+		c->task = (int32_t)value;
 	else if (strcmp(option, "prefault") == 0 && value == 1)
 		return c->model ? rt_prefault(c->model) : RT_OK;
 	else if (strcmp(option, "huge_pages") == 0 && value == 1)

@@ -46,7 +46,7 @@ typedef struct RtContext {
 	char *arena; /* after the staging */
 	size_t arena_bytes;
 	int32_t *exits;                 /* RtCall.exits; NULL: no text ends early */
-	int32_t overflow, strict;       /* options */
+	int32_t overflow, strict, task; /* options; task: RT_PLAIN, .. */
 	double options[RT_OPTIONS_MAX]; /* the model's own */
 	double *step_seconds;           /* --profile; NULL: off */
 	size_t mapped_bytes;            /* bytes mapped by rt_new; 0: the caller owns the memory */
@@ -70,8 +70,9 @@ RT_API int rt_encode(RtContext *, const char *text, size_t bytes, const char *pa
 RT_API int rt_run_outputs(RtContext *, const int32_t *ids, const int32_t *types, const int32_t *offsets,
 	int32_t ntext, uint32_t mask, float *const *out, const size_t *out_floats);
 /* Options: "overflow" (0 error, 1 truncate, 2 window), "strict" (1: invalid UTF-8 is RT_E_TEXT); done at
- * once, with the value 1: "prefault" and "huge_pages" (resident.c); and the model's own, thresholds: numbers
- * from 0. A context without a model only says whether they are options. */
+ * once, with the value 1: "prefault" and "huge_pages" (resident.c); of models for late interaction "task" (0:
+ * none, 1: texts are queries, 2: documents); and the model's own, thresholds: numbers from 0. A context
+ * without a model only says whether they are options. */
 RT_API int rt_set(RtContext *, const char *option, double value);
 /* Not infinity either, which is what a number too large to read becomes. */
 RT_INLINE int rt_option_takes(double value) { return value >= 0 && value <= 1e300; }
@@ -84,9 +85,32 @@ RT_API const char *rt_strerror(int status);
 /* Why rt_new or rt_init gave NULL: what this CPU lacks, or else memory. */
 RT_API const char *rt_why(const RtModel *);
 
-/* Bytes of RtView.scratch. */
+/* text.c, for late interaction: the limit of a text's tokens; rt_tokenize for a task; and whether a token of
+ * such a text has a row. Models that are not for late interaction do not read the task. */
+RT_INLINE int32_t late_limit(const RtModel *m, int task)
+{
+	return m->late ? m->late->limit[task] : m->max_tokens;
+}
+/* Queries, and texts whose rows join, are cut where they are too long for the model. */
+RT_INLINE int late_has_windows(const RtModel *m, int task)
+{
+	return !m->late || (task != RT_QUERY && !m->late->clusters[task]);
+}
+RT_API int late_tokenize(const RtModel *, int task, const char *text, size_t bytes, const char *pair,
+	size_t pair_bytes, int32_t *ids, int32_t *types, int32_t *start, int32_t *end, int32_t *word,
+	RtEncoding *);
+RT_API int late_keeps(const RtModel *, int task, int32_t id);
+/* cluster.c: joins rows [n,width] to clusters, in place. Returns how many are left, at most as many as
+ * cluster_most says. memory: cluster_bytes, aligned for doubles. */
+RT_API int32_t cluster_rows(const RtLate *, int task, float *rows, int32_t n, int32_t width, void *memory);
+RT_API int32_t cluster_most(const RtLate *, int task, int32_t n);
+RT_API size_t cluster_bytes(int32_t n, int32_t width);
+
+/* Bytes of RtView.scratch, and of memory for clusters. */
 RT_INLINE size_t rt_scratch_bytes(const RtModel *m, int64_t tokens)
 {
+	if (m->late && m->late->factor > 0)
+		return (cluster_bytes((int32_t)tokens, m->outputs->width) + 63) / 64 * 64;
 	const int task = m->nheads > 0 ? m->heads[0].task : RT_TASK_EMBED;
 	return task == RT_TASK_TAG || task == RT_TASK_QA ? (16 * (size_t)tokens + 63) / 64 * 64 : 0;
 }

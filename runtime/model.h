@@ -23,7 +23,8 @@ enum {
 	RT_TASK_RANK,
 	RT_TASK_QA,
 	RT_TASK_FILL_MASK,
-	RT_TASK_CHOICE
+	RT_TASK_CHOICE,
+	RT_TASK_MULTI_VECTOR
 }; /* as Task in ir.h */
 enum { RT_SINGLE, RT_MULTI, RT_REGRESSION }; /* as Problem */
 
@@ -44,6 +45,19 @@ typedef struct RtOptionInfo {
 typedef struct RtPrompt {
 	const char *name, *text;
 } RtPrompt;
+/* Late interaction (text.c). What a text is, as LateTask in compiler/model/description.h. */
+enum { RT_PLAIN, RT_QUERY, RT_DOCUMENT, RT_LATE_TASKS };
+typedef struct RtLate {
+	int32_t limit[RT_LATE_TASKS]; /* tokens of a text */
+	int32_t fill, token, type;    /* a query is filled up to so many tokens (0: as it is) with this one */
+	int32_t mean;                 /* scores are divided by the rows of the query */
+	int32_t skips[RT_LATE_TASKS]; /* such texts have no rows for the tokens of `skip` */
+	const int32_t *skip;
+	int32_t nskip;
+	int32_t clusters[RT_LATE_TASKS]; /* the rows of such texts join to clusters: cluster.c */
+	double factor;                   /* this many rows to a cluster */
+	int32_t protect, unit;           /* so many rows at the start stay; all rows get length 1 */
+} RtLate;
 typedef struct RtTokenizer RtTokenizer; /* tokenizer.h */
 
 /* How many rows a thin kept. */
@@ -135,6 +149,7 @@ typedef struct RtModel {
 	const RtTokenizer *tokenizer;     /* NULL: ids only */
 	const RtPrompt *prompts, *prompt; /* prompt: the default; NULL: none */
 	int32_t nprompts;
+	const RtLate *late; /* NULL: not for late interaction */
 	const RtVariant *variants;
 	int32_t nvariants; /* oldest CPU first; the last that this CPU supports runs */
 	const void *weights;

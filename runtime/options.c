@@ -61,7 +61,8 @@ static const struct ProgramOption {
 	{"logits", NULL, RT_OPT_LOGITS,
 		"print the raw output of the head with 9 significant digits, one JSON value per line"},
 	{"hidden", NULL, RT_OPT_HIDDEN, "print the last hidden state, [tokens][hidden]"},
-	{"raw", NULL, RT_OPT_RAW, "print embeddings as little-endian f32"},
+	{"raw", NULL, RT_OPT_RAW,
+		"print embeddings as little-endian f32; vectors of tokens behind their number, an int32"},
 	{"tokens", NULL, RT_OPT_TOKENS,
 		"tagging: print a label for each word (words are separated by white space), that of its first token"},
 	{"scheme", "NAME", RT_OPT_SCHEME,
@@ -78,7 +79,8 @@ static const struct ProgramOption {
 	{"allow-no-answer", NULL, RT_OPT_ALLOW_NO_ANSWER,
 		"question answering: print -1 -1 if the model finds no answer"},
 	{"prompt", "NAME", RT_OPT_PROMPT,
-		"put this prompt of the model (listed below, if it has any) before each text; --prompt= uses none"},
+		"put this prompt of the model (listed below, if it has any) before each text; --prompt= uses none. "
+		"With a vector for each token, query and document also say what the texts are"},
 	{"query", "TEXT", RT_OPT_QUERY, "ranking: each text is a document; print its score for this query"},
 	{"top", "K", RT_OPT_TOP,
 		"with --query: print only the K best documents, sorted: INDEX (from 0) SCORE DOCUMENT"},
@@ -121,6 +123,7 @@ static const char *const program_tasks[] = {
 	"Prints the five best TOKEN and SCORE for each mask.",
 	"Prints the number of the best choice, from 0, and the SCORE of each. A line is a text and its choices, "
 	"separated by tabs.",
+	"Prints a vector for each token of each text as a JSON array.",
 };
 
 /* Prints words from a column on, in lines of at most 80 columns; each line begins at that column. */
@@ -367,7 +370,7 @@ RT_FN int program_check(RtProgram *p)
 	const int bad_prompt = prompt_choose(p);
 	if (bad_prompt)
 		return bad_prompt;
-	if (o->raw && (m->nheads == 0 || m->heads[0].task != RT_TASK_EMBED || o->json))
+	if (o->raw && (m->nheads == 0 || (m->heads[0].task != RT_TASK_EMBED && !m->late) || o->json))
 		return program_usage(p, "--raw is only for embeddings, without --json");
 	const char *untagged = task_tags_refuse(m, o);
 	if (untagged)

@@ -59,6 +59,8 @@ RT_FN void program_print_piece(RtProgram *p, const RtItem *item, const RtRun *pi
 		for (int32_t i = piece->at; i < piece->at + piece->n; i++) {
 			if (i > piece->at)
 				putc(i == second || p->types[i] != p->types[i - 1] ? '\t' : ' ', p->out);
+			for (int32_t k = 1; i > piece->at && k < p->types[i] - p->types[i - 1]; k++)
+				putc('\t', p->out); /* the type of a query's filling (text.c) comes behind all others */
 			program_print_id(p->out, p->ids[i]);
 		}
 		return;
@@ -242,6 +244,8 @@ RT_FN int program_main(RtProgram *p, int argc, char **argv)
 		return rt_profile(p);
 	p->items = status == 0 ? rt_grow(NULL, &(size_t){0}, (size_t)p->options.batch * sizeof *p->items) : NULL;
 	p->source = optind < argc ? "argument" : "<stdin>";
+	if (status == 0)
+		status = vectors_start(p);
 	for (int i = optind; i < argc && status == 0; i++)
 		status = program_add(p, i - optind + 1, argv[i], strlen(argv[i]));
 	if (status == 0 && optind == argc)
@@ -264,8 +268,8 @@ RT_API int rt_main(const RtModel *m, int argc, char **argv)
 		status = RT_EXIT_RUN;
 	rt_free(p.context);
 	zero_shot_free(&p);
-	void *const owned[] = {
-		p.bytes, p.items, p.pieces, p.ids, p.types, p.start, p.end, p.word, p.offsets, p.scratch, p.prompted};
+	void *const owned[] = {p.bytes, p.items, p.pieces, p.ids, p.types, p.start, p.end, p.word, p.offsets,
+		p.scratch, p.prompted, p.query, p.vectors};
 	for (size_t i = 0; i < sizeof owned / sizeof *owned; i++)
 		free(owned[i]);
 	for (int k = 0; k < RT_OUTPUTS_MAX; k++)

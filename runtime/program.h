@@ -76,7 +76,13 @@ typedef struct RtProgram {
 	const RtModel *model;
 	RtContext *context;
 	RtOptions options;
-	RtModel chosen; /* the model with the heads that --task chose */
+	RtModel chosen;  /* the model with the heads that --task chose */
+	RtModel limited; /* the model with the limit of tokens of `late` */
+	int late;        /* of models for late interaction: what texts are, RT_PLAIN, .. */
+	float *query;    /* the rows of --query */
+	int32_t nquery;
+	float *vectors; /* the rows of a text */
+	size_t vectors_bytes;
 	RtHead head;
 	uint32_t averaged; /* outputs that are averaged into the head's output */
 	FILE *out;
@@ -112,6 +118,7 @@ RT_FN void rt_complain(RtProgram *, const RtItem *, const char *kind, const char
 	__attribute__((format(printf, 4, 5)));
 /* The rows of output k for a piece. */
 RT_FN float *rt_rows(RtProgram *, int32_t output, const RtRun *);
+RT_FN int program_run(RtProgram *); /* fills them */
 /* Piece i of a text, with the rows of output k. */
 RT_FN RtView rt_view(RtProgram *, const RtItem *, int32_t i, int32_t output);
 /* The output with the number of layers that a text went through; -1: no text can end early. */
@@ -120,8 +127,14 @@ RT_FN int32_t rt_layers_output(const RtModel *);
 RT_FN void program_read(RtProgram *, RtItem *);
 /* ---- prompts.c ------------------------------------------------------------------------------- */
 RT_FN int prompt_choose(RtProgram *);
+RT_FN void prompt_take(RtProgram *); /* the prompt of queries, or of documents */
 RT_FN const char *prompt_text(RtProgram *, const char *text, size_t *bytes);
 RT_FN void prompt_help(const RtModel *);
+/* ---- vectors.c: models for late interaction -------------------------------------------------- */
+RT_FN void vectors_take(RtProgram *, int late); /* the texts that follow are of this kind */
+RT_FN int vectors_start(RtProgram *);           /* reads --query. 0, or the exit code of what it has said */
+RT_FN void vectors_print(RtProgram *, const RtItem *, const RtHead *);
+RT_FN double vectors_score(RtProgram *, const RtItem *, const RtHead *); /* of a document, for --query */
 /* ---- tags.c, aggregate.c --------------------------------------------------------------------- */
 enum { RT_AGGREGATE_SIMPLE = 1, RT_AGGREGATE_FIRST, RT_AGGREGATE_AVERAGE, RT_AGGREGATE_MAX };
 RT_FN void task_print_tags(RtProgram *, const RtItem *, const RtHead *);

@@ -2,8 +2,22 @@
  * first text of a pair. --prompt chooses one by its name. */
 #include "program.h"
 
-/* Sets the prompt: the one that --prompt names, else the model's default. 0, or the exit code of what it has
- * said. */
+RT_FN const RtPrompt *prompt_find(const RtModel *m, const char *name)
+{
+	for (int32_t i = 0; i < m->nprompts; i++)
+		if (strcmp(m->prompts[i].name, name) == 0)
+			return &m->prompts[i];
+	return NULL;
+}
+
+/* As encode_query and encode_document of sentence-transformers choose it: they never take the default. */
+RT_FN void prompt_take(RtProgram *p)
+{
+	p->prompt = prompt_find(p->model, p->late == RT_QUERY ? "query" : "document");
+}
+
+/* Sets the prompt: the one that --prompt names, else the model's default. With a model for late interaction,
+ * `query` and `document` also say what the texts are. 0, or the exit code of what it has said. */
 RT_FN int prompt_choose(RtProgram *p)
 {
 	const RtModel *m = p->model;
@@ -17,14 +31,18 @@ RT_FN int prompt_choose(RtProgram *p)
 	p->prompt = NULL;
 	if (!*name)
 		return 0;
-	for (int32_t i = 0; i < m->nprompts; i++) {
-		const size_t used = strlen(all);
-		if (strcmp(m->prompts[i].name, name) == 0)
-			p->prompt = &m->prompts[i];
-		snprintf(all + used, sizeof all - used, "%s%s", i ? ", " : "", m->prompts[i].name);
+	if (m->late && (strcmp(name, "query") == 0 || strcmp(name, "document") == 0)) {
+		p->late = *name == 'q' ? RT_QUERY : RT_DOCUMENT;
+		prompt_take(p);
+		return 0;
 	}
+	p->prompt = prompt_find(m, name);
 	if (p->prompt)
 		return 0;
+	for (int32_t i = 0; i < m->nprompts; i++) {
+		const size_t used = strlen(all);
+		snprintf(all + used, sizeof all - used, "%s%s", i ? ", " : "", m->prompts[i].name);
+	}
 	return program_usage(p, "--prompt=%s: this program has %s", name, *all ? all : "no prompts");
 }
 

@@ -59,7 +59,7 @@ RT_FN int program_read_id_list(RtProgram *p, RtItem *item, const char *at, const
 			continue;
 		}
 		if (*at == '\t') {
-			if (++segment > 1) {
+			if (++segment > rt_max(m->late ? m->late->type : 1, 1)) {
 				rt_complain(p, item, "error", "more than two segments");
 				return 0;
 			}
@@ -155,7 +155,9 @@ RT_FN const char *program_pairing(const RtProgram *p, RtItem *item, const char *
 	const RtModel *m = p->model;
 	const int task = m->nheads > 0 ? m->heads[0].task : RT_TASK_EMBED;
 	const int chooses = task == RT_TASK_CHOICE, needs = task == RT_TASK_QA || task == RT_TASK_RANK || chooses,
-			  refuses = task == RT_TASK_TAG || task == RT_TASK_EMBED || !m->takes_pairs;
+			  refuses = task == RT_TASK_TAG || task == RT_TASK_EMBED || m->late || !m->takes_pairs;
+	if (p->options.query && m->late)
+		return tab ? "the line has a tab; with --query it is one document" : NULL;
 	if (p->options.query) {
 		item->pair = item->text;
 		item->pair_bytes = item->text_bytes;
@@ -192,7 +194,7 @@ RT_FN int program_read_windows(RtProgram *p, RtItem *item)
 	const int overlap = p->options.hidden || task == RT_TASK_QA
 		|| m->outputs[m->nheads > 0 ? m->heads[0].output : 0].per_token;
 	const int windows = p->options.overflow == RT_OVERFLOW_WINDOW && task != RT_TASK_FILL_MASK
-		&& !p->options.tokenize;
+		&& !p->options.tokenize && late_has_windows(m, p->late);
 	for (size_t from = 0, low = 0, next; from != SIZE_MAX; from = next) {
 		RtEncoding e;
 		program_tokens(p, m->max_tokens);
@@ -202,8 +204,8 @@ RT_FN int program_read_windows(RtProgram *p, RtItem *item)
 			status = rt_window(m, item->text, item->text_bytes, item->pair, item->pair_bytes, from, overlap,
 				p->ids + at, p->types + at, p->start + at, p->end + at, p->word + at, &e, &next);
 		} else {
-			status = rt_tokenize(m->tokenizer, item->text, item->text_bytes, item->pair, item->pair_bytes,
-				m->max_tokens, p->ids + at, p->types + at, p->start + at, p->end + at, p->word + at, &e);
+			status = late_tokenize(m, p->late, item->text, item->text_bytes, item->pair, item->pair_bytes,
+				p->ids + at, p->types + at, p->start + at, p->end + at, p->word + at, &e);
 			next = SIZE_MAX;
 		}
 		const int cut = status == RT_OK && e.total > e.n && !(windows && next != SIZE_MAX);
@@ -246,17 +248,9 @@ RT_FN int program_read_choices(RtProgram *p, RtItem *item)
 	return good;
 }
 
-RT_FN void program_read_text(RtProgram *p, RtItem *item)
+/* Makes tokens of the prompt and item->text. */
+RT_FN void program_read_prompted(RtProgram *p, RtItem *item)
 {
-	item->text = p->bytes + item->at;
-	item->text_bytes = item->bytes;
-	const char *wrong = item->bytes > INT32_MAX
-		? "the line is too long"
-		: program_pairing(p, item, memchr(item->text, '\t', item->bytes));
-	if (wrong) {
-		rt_complain(p, item, "error", "%s", wrong);
-		return;
-	}
 	const RtItem plain = *item;
 	int good;
 	item->text = prompt_text(p, item->text, &item->text_bytes);
@@ -270,6 +264,19 @@ RT_FN void program_read_text(RtProgram *p, RtItem *item)
 		program_drop(p, item);
 	item->text = plain.text;
 	item->text_bytes = plain.text_bytes;
+}
+
+RT_FN void program_read_text(RtProgram *p, RtItem *item)
+{
+	item->text = p->bytes + item->at;
+	item->text_bytes = item->bytes;
+	const char *wrong = item->bytes > INT32_MAX
+		? "the line is too long"
+		: program_pairing(p, item, memchr(item->text, '\t', item->bytes));
+	if (wrong)
+		rt_complain(p, item, "error", "%s", wrong);
+	else
+		program_read_prompted(p, item);
 }
 
 RT_FN void program_read(RtProgram *p, RtItem *item)

@@ -1,6 +1,6 @@
-/* rerank.c: --query: scores the documents of the input, one per line, for one query. --top keeps the best
- * ones and prints them sorted at the end, as CrossEncoder.rank of sentence-transformers does; equal scores
- * keep the order of the input. */
+/* rerank.c: --query: scores the documents of the input, one per line, for one query: as pairs with it, or by
+ * the vectors of tokens (vectors.c). --top keeps the best ones and prints them sorted at the end, as
+ * CrossEncoder.rank of sentence-transformers does; equal scores keep the order of the input. */
 #include "program.h"
 
 typedef struct RtRanked {
@@ -19,8 +19,11 @@ RT_FN int rerank_check(const RtProgram *p)
 	const RtHead *head = m->nheads > 0 ? m->heads : NULL;
 	const int scores = head && (head->task == RT_TASK_RANK || head->task == RT_TASK_CLASSIFY)
 		&& m->outputs[head->output].width == 1;
-	if (!scores || !m->takes_pairs)
-		return program_usage(p, "--query is only for models that give a pair of texts one score");
+	if (!m->late && (!scores || !m->takes_pairs))
+		return program_usage(
+			p, "--query is only for models that give a pair of texts one score, or a vector for each token");
+	if (m->late && (o->prompt || o->raw))
+		return program_usage(p, "--query excludes --prompt and --raw with this model");
 	if (o->ids)
 		return program_usage(p, "--query and --ids exclude each other");
 	return o->top && (o->logits || o->hidden || o->tokenize)
@@ -44,15 +47,18 @@ RT_FN void rerank_keep(RtProgram *p, const RtItem *item, double score)
 	p->ranked_capacity = (int32_t)(have / sizeof *p->ranked);
 	memmove(p->ranked + at + 1, p->ranked + at, (size_t)(p->nranked - at) * sizeof *p->ranked);
 	RtRanked *kept = &p->ranked[at];
-	*kept = (RtRanked){score, number, rt_grow(NULL, &(size_t){0}, item->pair_bytes + 1), item->pair_bytes};
-	memcpy(kept->text, item->pair, item->pair_bytes);
+	const char *text = item->pair ? item->pair : item->text;
+	const size_t bytes = item->pair ? item->pair_bytes : item->text_bytes;
+	*kept = (RtRanked){score, number, rt_grow(NULL, &(size_t){0}, bytes + 1), bytes};
+	memcpy(kept->text, text, bytes);
 	p->nranked++;
 }
 
 RT_FN void rerank_print(RtProgram *p, const RtItem *item)
 {
 	const RtHead *head = p->model->heads;
-	const double score = (double)rt_rank(head, task_row(p, item, head), 1);
+	const double score = p->model->late ? vectors_score(p, item, head)
+										: (double)rt_rank(head, task_row(p, item, head), 1);
 	if (p->options.top) {
 		rerank_keep(p, item, score);
 	} else if (p->options.json) {

@@ -105,17 +105,22 @@ RT_FN void task_print_masks(RtProgram *p, const RtItem *item, const RtHead *head
 
 /* ---- any ------------------------------------------------------------------------------------- */
 
+/* --raw: 32 bits, always little-endian. */
+RT_FN void task_print_word(RtProgram *p, const void *word)
+{
+	uint32_t bits;
+	memcpy(&bits, word, sizeof bits);
+	for (int shift = 0; shift < 32; shift += 8)
+		putc((int)(bits >> shift & 255), p->out);
+}
+
 RT_FN void task_print_embedding(RtProgram *p, const RtItem *item, const RtHead *head)
 {
 	const float *row = task_row(p, item, head);
 	const int32_t width = p->model->outputs[head->output].width;
 	if (p->options.raw) {
-		for (int32_t i = 0; i < width; i++) { /* always little-endian */
-			uint32_t bits;
-			memcpy(&bits, &row[i], sizeof bits);
-			for (int shift = 0; shift < 32; shift += 8)
-				putc((int)(bits >> shift & 255), p->out);
-		}
+		for (int32_t i = 0; i < width; i++)
+			task_print_word(p, &row[i]);
 		return;
 	}
 	fputs(p->options.json ? "{\"embedding\": " : "", p->out);
@@ -188,6 +193,7 @@ RT_FN void rt_task_print(RtProgram *p, const RtItem *item)
 	case RT_TASK_QA: task_print_answer(p, item, head); break;
 	case RT_TASK_FILL_MASK: task_print_masks(p, item, head); break;
 	case RT_TASK_CHOICE: task_print_choices(p, item, head); break;
+	case RT_TASK_MULTI_VECTOR: vectors_print(p, item, head); break;
 	default:
 		if (p->options.json) {
 			putc('{', p->out);

@@ -3,8 +3,49 @@
  * Windows. For outputs per text, windows do not overlap. Logits are averaged. Embeddings are averaged with
  * their tokens as weights, and normalised again if those of all windows had length 1. For outputs per token,
  * windows overlap by half. Each token's row comes from the window in which the token is nearer to the middle,
- * so every token has one row. */
+ * so every token has one row.
+ *
+ * Late interaction (ColBERT): a text is a query, a document or neither, each with its own limit of tokens. A
+ * query may be filled up to a number of tokens (query expansion), and is never cut into windows. Some tokens,
+ * such as punctuation, have no row. */
 #include "api.h"
+
+/* ---- late interaction: queries, documents, or neither ----------------------------------------- */
+
+RT_API int late_tokenize(const RtModel *m, int task, const char *text, size_t bytes, const char *pair,
+	size_t pair_bytes, int32_t *ids, int32_t *types, int32_t *start, int32_t *end, int32_t *word,
+	RtEncoding *e)
+{
+	const RtLate *late = m->late;
+	const int status = rt_tokenize(
+		m->tokenizer, text, bytes, pair, pair_bytes, late_limit(m, task), ids, types, start, end, word, e);
+	if (status != RT_OK || !late || task != RT_QUERY)
+		return status;
+	for (; e->n < late->fill; e->n++) {
+		ids[e->n] = late->token;
+		if (types)
+			types[e->n] = late->type;
+		if (start)
+			start[e->n] = RT_SPECIAL;
+		if (end)
+			end[e->n] = RT_SPECIAL;
+		if (word)
+			word[e->n] = -1;
+	}
+	e->total = rt_max(e->total, e->n);
+	return RT_OK;
+}
+
+RT_API int late_keeps(const RtModel *m, int task, int32_t id)
+{
+	const RtLate *late = m->late;
+	for (int32_t i = 0; late && late->skips[task] && i < late->nskip; i++)
+		if (late->skip[i] == id)
+			return 0;
+	return 1;
+}
+
+/* ---- one text -------------------------------------------------------------------------------- */
 
 typedef struct TextInput {
 	const char *text, *pair;
@@ -14,8 +55,15 @@ typedef struct TextInput {
 RT_FN int text_encode(
 	const RtContext *c, const TextInput *in, size_t from, int overlap, RtEncoding *encoding, size_t *next)
 {
-	return rt_window(c->model, in->text, in->bytes, in->pair, in->pair_bytes, from, overlap, c->text_ids,
+	RtModel limited = *c->model;
+	limited.max_tokens = late_limit(c->model, c->task);
+	return rt_window(&limited, in->text, in->bytes, in->pair, in->pair_bytes, from, overlap, c->text_ids,
 		c->text_types, c->start, c->end, c->word, encoding, next);
+}
+
+RT_FN int text_has_windows(const RtContext *c)
+{
+	return c->overflow == RT_OVERFLOW_WINDOW && late_has_windows(c->model, c->task);
 }
 
 /* Whether the model has a row for every id; a tokenizer may have more tokens. */
@@ -121,6 +169,7 @@ RT_FN int text_windows(RtContext *c, const TextInput *in, float *out, int32_t *r
 					keep = next == SIZE_MAX;
 				else if (i >= first)
 					keep = (size_t)c->start[i] >= low && (size_t)c->start[i] < high;
+				keep = keep && late_keeps(c->model, c->task, c->text_ids[i]);
 				if (keep && out)
 					memcpy(out + (size_t)*rows * (size_t)width, row + (size_t)i * (size_t)width,
 						(size_t)width * sizeof *out);
@@ -155,8 +204,8 @@ RT_FN int text_windows(RtContext *c, const TextInput *in, float *out, int32_t *r
 RT_FN int text_cut(RtContext *c, const TextInput *in, int32_t *tokens, uint8_t *flags)
 {
 	RtEncoding encoding;
-	const int status = rt_tokenize(c->model->tokenizer, in->text, in->bytes, in->pair, in->pair_bytes,
-		c->model->max_tokens, c->text_ids, c->text_types, NULL, NULL, NULL, &encoding);
+	const int status = late_tokenize(c->model, c->task, in->text, in->bytes, in->pair, in->pair_bytes,
+		c->text_ids, c->text_types, NULL, NULL, NULL, &encoding);
 	if (status != RT_OK)
 		return status;
 	*tokens = encoding.n;
@@ -210,6 +259,31 @@ RT_API int rt_each_window(RtContext *c, const char *text, size_t bytes, const ch
 	return status;
 }
 
+/* The number of encoded tokens that have a row, or the most clusters of these. */
+RT_FN int32_t text_most(const RtContext *c, int32_t tokens)
+{
+	int32_t kept = 0;
+	for (int32_t i = 0; i < tokens; i++)
+		kept += late_keeps(c->model, c->task, c->text_ids[i]);
+	return cluster_most(c->model->late, c->task, kept);
+}
+
+/* Writes the rows of the encoded text, and returns how many. */
+RT_FN int32_t text_rows(RtContext *c, int32_t tokens, float *out)
+{
+	const size_t width = (size_t)c->model->outputs->width;
+	void *scratch;
+	float *rows = rt_window_run(c, tokens, &scratch);
+	int32_t kept = 0;
+	for (int32_t i = 0; i < tokens; i++)
+		if (late_keeps(c->model, c->task, c->text_ids[i]))
+			memmove(rows + (size_t)kept++ * width, rows + (size_t)i * width, width * sizeof *rows);
+	kept = cluster_rows(c->model->late, c->task, rows, kept, (int32_t)width, scratch);
+	if (kept > 0)
+		memcpy(out, rows, (size_t)kept * width * sizeof *rows);
+	return kept;
+}
+
 /* Texts staged for the next pass. */
 typedef struct TextStage {
 	int32_t texts, tokens, longest;
@@ -247,10 +321,12 @@ RT_API int rt_run_text(RtContext *c, const char *const *text, const size_t *byte
 			pair && pair[i] ? pair_bytes[i] : 0};
 		int status = text_check(c, &in);
 		if (status == RT_OK)
-			status = c->overflow == RT_OVERFLOW_WINDOW ? text_windows(c, &in, NULL, &n, &flag)
-													   : text_cut(c, &in, &n, &flag);
+			status = text_has_windows(c) ? text_windows(c, &in, NULL, &n, &flag)
+										 : text_cut(c, &in, &n, &flag);
 		if (status != RT_OK)
 			return status;
+		if (c->model->late && !text_has_windows(c))
+			n = text_most(c, n);
 		if (row_offsets)
 			row_offsets[i] = (int32_t)rows;
 		if (flags)
@@ -268,10 +344,16 @@ RT_API int rt_run_text(RtContext *c, const char *const *text, const size_t *byte
 		const TextInput in = {text[i] || bytes[i] ? text[i] : "", pair ? pair[i] : NULL, bytes[i],
 			pair && pair[i] ? pair_bytes[i] : 0};
 		(void)text_cut(c, &in, &n, &flag); /* the first loop checked its status */
-		if (flag && c->overflow == RT_OVERFLOW_WINDOW) {
+		if (flag && text_has_windows(c)) {
 			out = text_flush(c, &stage, out);
 			(void)text_windows(c, &in, out, &n, &flag);
 			out += (size_t)n * (size_t)output->width;
+			continue;
+		}
+		if (c->model->late) { /* rows may be left out, so a text is a pass of its own */
+			n = text_rows(c, n, out);
+			out += (size_t)n * (size_t)output->width;
+			row_offsets[i + 1] = row_offsets[i] + n;
 			continue;
 		}
 		if (!rt_pass_fits(c, (int64_t)stage.tokens + n, stage.texts + 1, rt_max(stage.longest, n)))
@@ -296,8 +378,8 @@ RT_API int rt_encode(RtContext *c, const char *text, size_t bytes, const char *p
 	int status = text_check(c, &in);
 	if (status != RT_OK)
 		return status;
-	status = rt_tokenize(c->model->tokenizer, text, bytes, pair, in.pair_bytes, c->model->max_tokens,
-		c->text_ids, c->text_types, c->start, c->end, NULL, &encoding);
+	status = late_tokenize(c->model, c->task, text, bytes, pair, in.pair_bytes, c->text_ids, c->text_types,
+		c->start, c->end, NULL, &encoding);
 	if (status != RT_OK)
 		return status;
 	if (c->strict && encoding.replaced)

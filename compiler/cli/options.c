@@ -54,7 +54,8 @@ const CommandOption build_table[] = {
 	{"output", "OUT", "path of the result, which appears only when it is complete", OUT(out), .letter = 'o'},
 	{"emit", "KIND", "exe (default), lib, shared, obj, c, bir or checkpoint", OUT(emit), WORDS(emit_names)},
 	{"name", "NAME", "prefix of the C functions, an identifier (default: from OUT)", OUT(name)},
-	{"task", "TASK", "classify, tag, embed, rank, qa, fill-mask or choice (default: from the checkpoint)",
+	{"task", "TASK",
+		"classify, tag, embed, rank, qa, fill-mask, choice or multi-vector (default: from the checkpoint)",
 		LOAD(task), WORDS(task_names)},
 	{"merge", "NAME=DIR,...",
 		"one program for several tasks that share the base MODEL; DIR has a checkpoint, or a "

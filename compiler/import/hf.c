@@ -207,6 +207,9 @@ static bool add_head(HfReader *r, const char *task)
 	HeadDesc *head = description_add_head(r->desc, NULL, task, r->diag);
 	if (!head)
 		return false;
+	if (strcmp(task, "multi-vector") == 0)
+		return diag_error_in(r->diag, EXIT_UNSUPPORTED, r->config_path, 0,
+			"the task multi-vector needs a directory of MultiVectorEncoder (sentence-transformers)");
 	if (strcmp(task, "embed") == 0) {
 		head->pooling = "mean";
 		head->normalize = true;
@@ -238,6 +241,7 @@ static bool read_heads(HfReader *r)
 		return !r->sbert->scores || hf_read_activation(r, built);
 	}
 	r->desc->nheads = 0;
+	r->desc->late = NULL;
 	if (!r->sbert->scores || task) { /* prompts are for what modules.json gives */
 		r->desc->nprompts = 0;
 		r->desc->default_prompt = NULL;

@@ -9,6 +9,7 @@ typedef struct SbertEncoder {
 	const char *task;          /* transformer_task */
 	const char *output;        /* module_output_name: token_embeddings, sentence_embedding or scores */
 	bool pooler;               /* the output is the pooler's */
+	bool late;                 /* of late interaction: keys for queries and documents count */
 	double model_limit, limit; /* max_seq_length, and the limit of each text; 0: not given */
 	const char *model_limit_rule;
 	bool lowercase;
@@ -18,6 +19,7 @@ typedef struct SbertEncoder {
 typedef struct Sbert {
 	bool found;             /* there is a modules.json */
 	bool scores;            /* a CrossEncoder */
+	bool rows;              /* a MultiVectorEncoder: a vector for each token */
 	bool built;             /* the modules give the head, which is in the description */
 	const char *directory;  /* of the encoder */
 	const char *activation; /* a CrossEncoder's activation_fn of config_sentence_transformers.json, or NULL */
@@ -39,6 +41,8 @@ typedef struct HfReader {
 bool sbert_read(const char *directory, ModelDesc *, Sbert *, Diag *);
 /* sbert_encoder.c: reads sentence_bert_config.json in the encoder's directory. */
 bool sbert_read_encoder(ModelDesc *, const char *directory, SbertEncoder *, Diag *);
+/* sbert_late.c: reads the keys for queries and documents of sentence_bert_config.json into desc->late. */
+bool sbert_read_late(ModelDesc *, const struct json_t *, const char *path, bool limited, Diag *);
 /* cross_encoder.c: true if config.json says that a CrossEncoder was saved. */
 bool hf_is_cross_encoder(const HfReader *);
 /* Sets problem and activation of a head with labels as CrossEncoder does. */

@@ -50,8 +50,10 @@ ModelDesc *description_from_hf(const char *directory, const LoadOptions *, Diag 
 /* sbert_encoder.c: names of the file that sentence-transformers writes beside an encoder; ends with NULL. */
 extern const char *const sbert_encoder_files[];
 
-/* xml_graph.c: builds the graph of the second form of a description. */
+/* xml_late.c: reads <late> into desc->late. False and a message on error. */
 struct _xmlNode;
+bool late_from_xml(ModelDesc *desc, struct _xmlNode *late, Diag *);
+/* xml_graph.c: builds the graph of the second form of a description. */
 Module *graph_from_xml(const ModelDesc *, struct _xmlNode *model, const LoadOptions *, Diag *);
 
 /* merge.c: parses "stsb=DIR,mrpc=DIR" into desc->merge. False and a message on error. */

@@ -123,6 +123,8 @@ static void set_meta(Module *module, const ModelDesc *desc)
 		module_set_meta(module, META_UNKNOWN_KEYS, desc->unknown_keys);
 	if (desc->default_prompt)
 		module_set_meta(module, META_DEFAULT_PROMPT, desc->default_prompt);
+	if (desc->late)
+		description_late_meta(desc, module);
 }
 
 static bool build_description(const LoadOptions *options, Loaded *loaded, Diag *diag)
@@ -153,6 +155,9 @@ TokenizerDesc *description_tokenizer(
 {
 	TokenizerDesc *tokenizer = tokenizer_import(
 		desc->directory, desc->tokenizer, options->search, options->transformers5, mem, diag);
+	for (int task = 0; tokenizer && desc->late && task < LATE_COUNT; task++)
+		if (desc->late->prefix[task])
+			tokenizer_mark(tokenizer, desc->late->prefix[task], mem);
 	if (!tokenizer || !desc->lowercase || tokenizer_lower(tokenizer))
 		return tokenizer;
 	diag_error_in(diag, EXIT_UNSUPPORTED, desc->path, 0,

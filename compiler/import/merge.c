@@ -117,8 +117,11 @@ static bool load_task(const ModelDesc *base, const struct MergeDesc *merge, cons
 	own.base = base;
 	ModelDesc *desc = description_from_hf(merge->directory, &own, diag);
 	Module *module = loaded->module, *from = NULL;
-	bool good = desc && check_tokenizer(tokenizer, desc, options, diag)
-		&& (from = description_build(desc, &own, diag));
+	bool good = desc
+		&& (!desc->late
+			|| diag_error_in(diag, EXIT_UNSUPPORTED, merge->directory, 0,
+				"has a vector for each token (multi-vector), which no other task can stand beside"))
+		&& check_tokenizer(tokenizer, desc, options, diag) && (from = description_build(desc, &own, diag));
 	if (good) {
 		loaded->merged[loaded->nmerged++] = from;
 		if (module->max_tokens == 0 || desc->max_tokens < module->max_tokens)
@@ -150,6 +153,7 @@ bool merge_load(ModelDesc *desc, const LoadOptions *options, Loaded *loaded, Dia
 		return false;
 	MemArena *mem = mem_new();
 	Module *module = module_new(desc->name);
+	desc->late = NULL; /* of the base only the weights count */
 	loaded->module = module;
 	for (int32_t i = 0; i < count; i++)
 		module_add_file(module, files[i]);

@@ -178,7 +178,8 @@ static bool read_keys(EncoderReader *r, const json_t *json)
 		return false;
 	r->encoder->model_limit_rule = "max_seq_length";
 	return json_member_bool(json, "do_lower_case", &r->encoder->lowercase, r->path, r->diag)
-		&& read_arguments(r, json) && read_call(r, json) && read_output(r, json);
+		&& read_arguments(r, json) && read_call(r, json) && read_output(r, json)
+		&& (!r->encoder->late || sbert_read_late(r->desc, json, r->path, r->encoder->limit > 0, r->diag));
 }
 
 bool sbert_read_encoder(ModelDesc *desc, const char *directory, SbertEncoder *encoder, Diag *diag)

@@ -4,7 +4,7 @@
 #include "sbert.h"
 #include "compiler/support/files.h"
 
-static json_t *read_config(SbertReader *r, KeyFile keys, const char *folder, const char **path)
+json_t *sbert_read_config(SbertReader *r, KeyFile keys, const char *folder, const char **path)
 {
 	*path = mem_printf(r->desc->mem, "%s/%s/config.json", r->root, folder);
 	json_t *json = json_read(*path, JSON_CONFIG_BYTES_MAX, 0, r->diag);
@@ -117,7 +117,7 @@ static bool read_width(SbertReader *r, const json_t *json, const char *key, cons
 bool sbert_read_pooling(SbertReader *r, const char *folder)
 {
 	const char *path;
-	json_t *json = read_config(r, KEYS_POOLING, folder, &path);
+	json_t *json = sbert_read_config(r, KEYS_POOLING, folder, &path);
 	const bool good = json && read_modes(r, json, path) && read_include(r, json, path)
 		&& read_width(r, json, "word_embedding_dimension", path, &r->head->pooled)
 		&& read_width(r, json, "embedding_dimension", path, &r->head->pooled);
@@ -163,12 +163,14 @@ static struct ModuleDesc *add_module(SbertReader *r, ModuleKind kind, const char
 	return &head->module[head->nmodules - 1];
 }
 
+static const char embedding[] = "sentence_embedding", tokens[] = "token_embeddings";
+
 /* Reads which values a module changes: those of each token, before the pooling, or the embedding after it.
- * *scores: the output is that of a CrossEncoder. */
-static bool read_values(SbertReader *r, const json_t *json, const char *path, bool *each, bool *scores)
+ * input: the default of module_input_name. *scores: the output is that of a CrossEncoder. */
+static bool read_values(
+	SbertReader *r, const json_t *json, const char *path, const char *input, bool *each, bool *scores)
 {
-	static const char embedding[] = "sentence_embedding", tokens[] = "token_embeddings";
-	const char *input = embedding, *output = NULL;
+	const char *output = NULL;
 	if (!json_member_text(json, "module_input_name", &input, path, r->diag)
 		|| !json_member_text(json, "module_output_name", &output, path, r->diag))
 		return false;
@@ -223,7 +225,7 @@ static bool make_scores(SbertReader *r, const struct ModuleDesc *dense, const ch
 bool sbert_read_dense(SbertReader *r, const char *folder)
 {
 	const char *path;
-	json_t *json = read_config(r, KEYS_DENSE, folder, &path);
+	json_t *json = sbert_read_config(r, KEYS_DENSE, folder, &path);
 	bool bias = true, scores = false;
 	struct ModuleDesc dense = {.kind = MODULE_DENSE};
 	bool good = json && read_width(r, json, "in_features", path, &dense.inputs)
@@ -231,7 +233,7 @@ bool sbert_read_dense(SbertReader *r, const char *folder)
 		&& json_member_bool(json, "bias", &bias, path, r->diag)
 		&& json_member_bool(json, "use_residual", &dense.residual, path, r->diag)
 		&& read_dense_activation(r, json, path, &dense.activation)
-		&& read_values(r, json, path, &dense.each, &scores);
+		&& read_values(r, json, path, r->sbert->rows ? tokens : embedding, &dense.each, &scores);
 	if (good && json_is_boolean(json_object_get(json, "bias")))
 		dense.bias = bias ? 1 : -1;
 	json_decref(json);
@@ -257,8 +259,8 @@ bool sbert_read_normalize(SbertReader *r, const char *folder)
 	const char *path = mem_printf(r->desc->mem, "%s/%s/config.json", r->root, folder);
 	bool each = false, scores = false;
 	json_t *json = !*folder || file_is_absent(path) ? json_object()
-													: read_config(r, KEYS_UNIT, folder, &path);
-	const bool good = json && read_values(r, json, path, &each, &scores);
+													: sbert_read_config(r, KEYS_UNIT, folder, &path);
+	const bool good = json && read_values(r, json, path, embedding, &each, &scores);
 	json_decref(json);
 	if (!good)
 		return false;
@@ -267,7 +269,12 @@ bool sbert_read_normalize(SbertReader *r, const char *folder)
 		r->head->normalize = true;
 		return true;
 	}
-	struct ModuleDesc *module = add_module(r, MODULE_NORMALIZE, folder);
+	return sbert_add_unit(r);
+}
+
+bool sbert_add_unit(SbertReader *r)
+{
+	struct ModuleDesc *module = add_module(r, MODULE_NORMALIZE, "");
 	if (module)
 		*module = (struct ModuleDesc){.kind = MODULE_NORMALIZE, .each = true};
 	return module != NULL;

@@ -24,7 +24,10 @@ static bool read_transformer(SbertReader *r, const char *folder)
 	SbertEncoder *encoder = &r->sbert->encoder;
 	if (*folder)
 		r->sbert->directory = mem_printf(r->desc->mem, "%s/%s", r->root, folder);
+	encoder->late = r->sbert->rows;
 	if (!sbert_read_encoder(r->desc, r->sbert->directory, encoder, r->diag))
+		return false;
+	if (r->sbert->rows && !sbert_check_side(r->desc, r->sbert->directory, r->diag))
 		return false;
 	if (strcmp(encoder->output, "scores") == 0) {
 		r->sbert->scores = true;
@@ -54,9 +57,9 @@ static const struct {
 	{"SpladePooling", "sparse embeddings are not supported"},
 	{"SparseAutoEncoder", "sparse embeddings are not supported"},
 	{"SparseStaticEmbedding", "sparse embeddings are not supported"},
-	{"MultiVectorMask", "embeddings of each token are not supported"},
-	{"HierarchicalTokenPooling", "embeddings of each token are not supported"},
-	{"LambdaTokenPooling", "embeddings of each token are not supported"},
+	{"MultiVectorMask", "it is only for a MultiVectorEncoder, once and before clusters"},
+	{"HierarchicalTokenPooling", "it is only for a MultiVectorEncoder, once"},
+	{"LambdaTokenPooling", "it is a function of Python"},
 	{"LogitScore", "it reads the scores of a causal language model"},
 };
 
@@ -76,6 +79,12 @@ static const struct {
 
 static bool read_typed(SbertReader *r, const char *type, const char *folder, size_t at)
 {
+	if (r->sbert->rows && r->stage == STAGE_ENCODER && !r->masked
+		&& strcmp(sbert_last_part(type), "MultiVectorMask") == 0)
+		return sbert_read_mask(r, folder);
+	if (r->sbert->rows && r->stage == STAGE_ENCODER
+		&& strcmp(sbert_last_part(type), "HierarchicalTokenPooling") == 0)
+		return sbert_read_clusters(r, folder);
 	for (size_t i = 0; i < sizeof modules / sizeof *modules; i++)
 		if (strcmp(sbert_last_part(type), modules[i].type) == 0) {
 			if (r->stage < modules[i].from || r->stage > modules[i].to)
@@ -124,6 +133,10 @@ static bool check_end(SbertReader *r)
 		return diag_error_in(r->diag, EXIT_UNSUPPORTED, r->path, 0, "has no Transformer module");
 	if (r->stage == STAGE_SCORES)
 		return true;
+	if (r->sbert->rows)
+		return r->stage == STAGE_ENCODER || r->stage == STAGE_CLUSTERS
+			|| diag_error_in(r->diag, EXIT_UNSUPPORTED, r->path, 0,
+				"a MultiVectorEncoder with a Pooling is not supported");
 	if (r->sbert->scores)
 		return diag_error_in(r->diag, EXIT_UNSUPPORTED, r->path, 0,
 			"is of a CrossEncoder, but no module gives \"scores\"; expected a Transformer for "
@@ -138,8 +151,21 @@ static const struct {
 	const char *name, *why;
 } foreign_models[] = {
 	{"SparseEncoder", "sparse embeddings are not supported"},
-	{"MultiVectorEncoder", "embeddings of each token are not supported"},
 };
+
+/* A vector for each token. Other words of similarity_fn_name than these two count as the first. kind:
+ * ColBERT is of PyLate. */
+static bool read_rows(SbertReader *r, const json_t *json, const char *path, const char *kind)
+{
+	const char *similarity = "maxsim";
+	if (!json_member_text(json, "similarity_fn_name", &similarity, path, r->diag))
+		return false;
+	r->head->task = task_names[TASK_MULTI_VECTOR];
+	r->head->name = r->head->task;
+	r->desc->late = mem_alloc(r->desc->mem, sizeof *r->desc->late);
+	r->desc->late->mean = strcmp(similarity, "meanmaxsim") == 0;
+	return strcmp(kind, "ColBERT") != 0 || sbert_read_pylate(r, json, path);
+}
 
 static bool read_kind(SbertReader *r, const json_t *json, const char *path)
 {
@@ -151,7 +177,8 @@ static bool read_kind(SbertReader *r, const json_t *json, const char *path)
 			return diag_error_in(
 				r->diag, EXIT_UNSUPPORTED, path, 0, "model_type %s: %s", kind, foreign_models[i].why);
 	r->sbert->scores = kind && strcmp(kind, "CrossEncoder") == 0;
-	return true;
+	r->sbert->rows = kind && (strcmp(kind, "MultiVectorEncoder") == 0 || strcmp(kind, "ColBERT") == 0);
+	return !r->sbert->rows || read_rows(r, json, path, kind);
 }
 
 static bool read_activation(SbertReader *r, const json_t *json, const char *path)
@@ -177,13 +204,16 @@ static bool read_prompts(SbertReader *r, const json_t *json, const char *path)
 			r->diag, EXIT_INPUT, path, 0, "prompts is %s, expected an object", json_kind(prompts));
 	json_object_foreach(prompts, name, text)
 	{
-		if (!json_is_string(text))
+		if (!json_is_string(text) && !json_is_null(text))
 			return diag_error_in(r->diag, EXIT_INPUT, path, 0, "prompt \"%.80s\" is %s, expected a string",
 				name, json_kind(text));
-		if (!description_add_prompt(r->desc, name, json_string_value(text), r->diag))
+		const char *words = json_is_null(text) ? "" : json_string_value(text);
+		if (!description_add_prompt(r->desc, name, sbert_prefixed(r, name, words), r->diag))
 			return false;
 		known |= usual && strcmp(usual, name) == 0;
 	}
+	if (!sbert_add_prefixes(r))
+		return false;
 	if (usual && !known)
 		return diag_error_in(
 			r->diag, EXIT_INPUT, path, 0, "default_prompt_name \"%.80s\" is none of the prompts", usual);
@@ -211,7 +241,7 @@ static bool read_settings(SbertReader *r)
 	good = good && read_kind(r, json, path) && read_prompts(r, json, path)
 		&& (!r->sbert->scores || read_activation(r, json, path))
 		&& json_member_int(json, "truncate_dim", 1, INT32_MAX, &dim, path, r->diag);
-	if (good && !r->sbert->scores)
+	if (good && !r->sbert->scores && !r->sbert->rows)
 		r->head->dim = (int32_t)dim;
 	if (good && !r->sbert->scores && dim)
 		diag_decide(r->diag, "numbers",
@@ -259,6 +289,10 @@ bool sbert_read(const char *directory, ModelDesc *desc, Sbert *sbert, Diag *diag
 	reader.head = description_add_head(desc, NULL, task_names[TASK_EMBED], diag);
 	if (!reader.head || !read_settings(&reader) || !read_list(&reader) || !check_end(&reader))
 		return false;
+	if (sbert->rows && desc->late->pylate && !sbert_end_pylate(&reader))
+		return false;
+	if (sbert->rows && !reader.masked && !desc->late->attends)
+		desc->late->fill = 0; /* nothing sees those tokens then */
 	sbert->built = !sbert->scores || reader.head->nmodules > 0;
 	return true;
 }

@@ -334,9 +334,8 @@ static bool read_labels(XmlReader *r, xmlNodePtr node, int32_t *count, const cha
 			r->diag, EXIT_INPUT, r->desc->path, node->line, "more than %d labels", LABELS_MAX);
 	*count = 0;
 	*labels = mem_alloc(mem, (room + 1) * sizeof **labels);
-	char *rest, *list = words ? mem_string(mem, words, strlen(words)) : NULL;
-	for (char *word = list ? strtok_r(list, " \t\n", &rest) : NULL; word;
-		word = strtok_r(NULL, " \t\n", &rest))
+	char *rest, *list = words ? mem_string(mem, words, strlen(words)) : NULL, *word;
+	for (word = list ? strtok_r(list, " \t\n", &rest) : NULL; word; word = strtok_r(NULL, " \t\n", &rest))
 		(*labels)[(*count)++] = word;
 	for (xmlNodePtr label = node->children; label; label = label->next)
 		if (is_element(label, "label"))
@@ -449,7 +448,8 @@ static bool read_model(XmlReader *r, xmlNodePtr model)
 		return false;
 	for (xmlNodePtr node = model->children; node; node = node->next)
 		if ((is_element(node, "head") && !read_head(r, node))
-			|| (is_element(node, "prompt") && !read_prompt(r, node)))
+			|| (is_element(node, "prompt") && !read_prompt(r, node))
+			|| (is_element(node, "late") && !late_from_xml(desc, node, r->diag)))
 			return false;
 	return description_check(desc, r->options, r->diag);
 }

@@ -42,7 +42,7 @@ Value *block_positions(Builder *b, const char *stem, int32_t columns)
 Value *block_types(Builder *b, const char *stem, int32_t columns)
 {
 	const char *origin = "embeddings.type";
-	Value *rows = table(b, stem, b->desc->types, columns, SIZE_TYPES, origin);
+	Value *rows = build_hidden_type(b, table(b, stem, b->desc->types, columns, SIZE_TYPES, origin), origin);
 	return b->types ? build_embed(b, rows, b->types, origin) : first_row(b, rows, origin);
 }
 
@@ -138,6 +138,7 @@ static Value *far_table(
 
 Value *block_attention(Builder *b, const LayerNames *names, Value *x, int32_t i)
 {
+	b->hid++;
 	if (b->score_table) /* of x, only the number of rows counts */
 		b->score_bias = build_binary(
 			b, OP_BY_DISTANCE, b->score_table, x, block_origin(b, i, "attention.bias"));

@@ -28,8 +28,9 @@ void builder_start(Builder *b, const ModelDesc *desc, TensorFile *const *files, 
 	b->module->max_tokens = desc->max_tokens;
 	b->graph = graph_new(b->module, "main");
 	b->ids = graph_add_input(b->graph, "ids", tokens);
-	if (family_has_segments(desc))
+	if (family_has_segments(desc) || family_hides(desc))
 		b->types = graph_add_input(b->graph, "types", tokens);
+	b->hidden_keys = build_hidden_keys(b);
 }
 
 /* Refuses tensors of a delta that no op reads: they must not be ignored silently. */
@@ -478,6 +479,8 @@ Value *build_attention(Builder *b, Value *q, Value *k, Value *v, const char *ori
 	scores = build_binary(b, OP_DIV, scores, build_scalar(b, sqrt(parts * (double)d)), origin);
 	if (b->score_bias)
 		scores = build_binary(b, OP_ADD, scores, b->score_bias, origin);
+	if (b->hidden_keys)
+		scores = build_binary(b, OP_ADD, scores, b->hidden_keys, origin);
 	Value *mixed = build_binary(b, OP_MATMUL, build_unary(b, OP_SOFTMAX, scores, origin), v, origin);
 	mixed = build_transpose(b, mixed, 1, 0, 2, origin);
 	return build_op(b, OP_RESHAPE, &mixed, 1, &join, origin);

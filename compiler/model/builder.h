@@ -23,6 +23,8 @@ typedef struct Builder {
 	bool turns_values;       /* they turn values, too */
 	Value *score_table;      /* makes the score biases of each layer, [heads,2R+1] by distance; NULL: none */
 	Value *score_bias;       /* added to the scores of the current layer's attention; NULL: none */
+	Value *hidden_keys;      /* hides the tokens that fill queries up (late.c); NULL: there are none */
+	int32_t hid;             /* the number of attentions that do */
 	Value *distances, *rows; /* rows [D,H], and those for distances, i32[2R+1]: layers make `dots` of them */
 	Value *dots[2];      /* tables [D,H] that the layer's queries and keys are multiplied with; NULL: none */
 	int32_t score_parts; /* the scores are divided by sqrt(score_parts * size of a head); 0 is 1 */
@@ -142,6 +144,12 @@ Value *head_embed(Builder *, const HeadDesc *, const char *origin);
 Value *head_classify(Builder *, const HeadDesc *, const char *origin);
 /* For each token, the scores of the labels; for qa, a start and an end score. */
 Value *head_tokens(Builder *, const HeadDesc *, const char *origin);
+/* late.c: a row for each token. */
+Value *head_multi_vector(Builder *, const HeadDesc *, const char *origin);
+/* The table of types with a row for the tokens that fill queries up, if those are hidden. */
+Value *build_hidden_type(Builder *, Value *rows, const char *origin);
+/* What hides them in the scores: f32[1,S]. NULL: they are not hidden. */
+Value *build_hidden_keys(Builder *);
 /* modules.c: the modules of a head that act on each token, or those after the pooling. */
 Value *build_modules(Builder *, const HeadDesc *, bool each, Value *x, const char *origin);
 /* x / |x| over the last axis. */

@@ -274,9 +274,19 @@ static bool check_parts(Checker *c, HeadDesc *head, Task task)
 		return FAIL(c, EXIT_INPUT, "head %s names tensors, but the task %s has none of its own", head->name,
 			head->task);
 	const bool scores = task == TASK_CLASSIFY || task == TASK_RANK;
-	if (task != TASK_EMBED && !scores && head->nmodules)
-		return FAIL(
-			c, EXIT_INPUT, "head %s: modules are only for the tasks embed, classify and rank", head->name);
+	const bool rows = task == TASK_MULTI_VECTOR;
+	if (task != TASK_EMBED && !scores && !rows && head->nmodules)
+		return FAIL(c, EXIT_INPUT,
+			"head %s: modules are only for the tasks embed, multi-vector, classify and rank", head->name);
+	if (rows != (c->desc->late != NULL) || (rows && c->desc->nheads > 1))
+		return FAIL(c, EXIT_INPUT,
+			"head %s: the task multi-vector needs a description of late interaction, and the others have "
+			"none; no other head can stand beside it",
+			head->name);
+	for (int32_t i = 0; rows && i < head->nmodules; i++)
+		if (!head->module[i].each)
+			return FAIL(c, EXIT_INPUT, "head %s: module %s needs the attribute each-token", head->name,
+				module_words[head->module[i].kind]);
 	if (task != TASK_EMBED && (head->normalize || head->dim))
 		return FAIL(c, EXIT_INPUT, "head %s: normalize and dim are only for the task embed", head->name);
 	if (head->activation && !scores)
@@ -326,7 +336,8 @@ static bool settle_outputs(Checker *c, const char *asked)
 	const char *words = desc->outputs;
 	for (int32_t i = 0; !words && i < desc->nheads; i++) {
 		int task = word_index(desc->head[i].task, task_names, TASK_COUNT);
-		if (task == TASK_EMBED || task == TASK_TAG || task == TASK_QA || task == TASK_FILL_MASK)
+		if (task == TASK_EMBED || task == TASK_TAG || task == TASK_QA || task == TASK_FILL_MASK
+			|| task == TASK_MULTI_VECTOR)
 			words = "hidden";
 	}
 	char *list = mem_printf(desc->mem, "%s %s", words ? words : "", asked ? asked : ""), *rest;
@@ -371,6 +382,8 @@ bool description_check(ModelDesc *desc, const LoadOptions *options, Diag *diag)
 		if (!check_head(&checker, &desc->head[i], i))
 			return false;
 	settle_max_tokens(&checker, options->max_tokens);
+	if (desc->late && !description_settle_late(desc, options->max_tokens, diag))
+		return false;
 	diag_decide(diag, "longest text", "%d tokens, from %s", desc->max_tokens, desc->max_tokens_rule);
 	return settle_outputs(&checker, options->outputs);
 }

@@ -74,6 +74,26 @@ typedef struct HeadDesc {
 	int32_t nlabels;
 	const char **labels;
 } HeadDesc;
+/* Late interaction: a text has a vector for each token, and a query scores a document by the largest products
+ * of its tokens. Khattab, Zaharia: "ColBERT", 2020. Texts may be queries or documents (runtime/text.c). */
+typedef enum LateTask { LATE_PLAIN, LATE_QUERY, LATE_DOCUMENT, LATE_COUNT } LateTask;
+typedef struct LateDesc {
+	int32_t limit[LATE_COUNT]; /* tokens of a text; 0: the model's limit */
+	int32_t fill;              /* a query has at least so many tokens */
+	const char *token;         /* that fill it up; NULL: the mask */
+	bool attends;              /* tokens attend to them */
+	bool mean;                 /* scores are divided by the rows of the query */
+	bool skips[LATE_COUNT];    /* texts of that task have no rows for these tokens: */
+	int32_t nskip;
+	const char **skip;
+	bool clusters[LATE_COUNT];      /* the rows of texts of that task join to clusters: */
+	double factor;                  /* so many rows to a cluster; 0: none */
+	int32_t protect;                /* so many rows at the start stay */
+	bool unit;                      /* all rows get length 1 again */
+	bool pylate;                    /* from a directory of PyLate, whose */
+	const char *prefix[LATE_COUNT]; /* prefixes of texts are one token each, if the tokenizer has it */
+} LateDesc;
+enum { LATE_SKIP_MAX = 4096 };
 enum { HEADS_MAX = 64, PROMPTS_MAX = 512, PROMPT_BYTES_MAX = 1 << 16 };
 /* The content of model.xml. describe writes it; build reads it, or derives it from a directory. */
 typedef struct ModelDesc {
@@ -113,6 +133,7 @@ typedef struct ModelDesc {
 		const char *name, *text;
 	} *prompt;
 	const char *default_prompt; /* the name of one of them; NULL: none */
+	LateDesc *late;             /* of the task multi-vector; NULL: none */
 	const char *unknown_keys;   /* of JSON files, as "FILE: KEY, KEY; FILE: KEY"; NULL: none */
 	int32_t max_tokens;
 	const char *max_tokens_rule; /* origin of max_tokens */
@@ -154,6 +175,13 @@ void description_set_pooling(ModelDesc *, const char *pooling);
 bool description_check(ModelDesc *, const LoadOptions *, Diag *);
 /* Adds a prompt. False and a message if there are too many, or if the name is taken or unfit for printing. */
 bool description_add_prompt(ModelDesc *, const char *name, const char *text, Diag *);
+/* late.c: adds a token without rows. False and a message if there are too many, or if it is unfit for meta
+ * lines. */
+bool description_add_skip(ModelDesc *, const char *token, Diag *);
+/* Sets all limits, and max_tokens to the largest. asked: --max-tokens, or 0. */
+bool description_settle_late(ModelDesc *, int asked, Diag *);
+/* Meta lines for the emitter (codegen/emit_late.c). */
+void description_late_meta(const ModelDesc *, Module *);
 /* Turns any text into a name for modules and C: letters, digits and '_', not beginning with a digit. */
 char *name_from_text(MemArena *, const char *text);
 /* Words of `pooling`: the modes of the op pool, the family's pooler, and `late`: the mean of what the last

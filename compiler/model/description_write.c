@@ -184,6 +184,51 @@ static void write_prompt(const ModelDesc *desc, const struct PromptDesc *prompt,
 	fputs("/>\n", out);
 }
 
+static void write_number(FILE *out, const char *name, int32_t value)
+{
+	if (value)
+		fprintf(out, " %s=\"%d\"", name, value);
+}
+
+static void write_tasks(FILE *out, const char *name, const bool *is)
+{
+	const char *document = is[LATE_DOCUMENT] ? "document" : NULL;
+	write_attr(out, name, is[LATE_QUERY] && document ? "query document" : document);
+	if (is[LATE_QUERY] && !document)
+		write_attr(out, name, "query");
+}
+
+static void write_late(const LateDesc *late, FILE *out)
+{
+	fputs("  <!-- texts are queries (option prompt), documents or neither. fill: tokens of a query at least "
+		  "-->\n"
+		  "  <late",
+		out);
+	write_number(out, "limit", late->limit[LATE_PLAIN]);
+	write_number(out, "query-limit", late->limit[LATE_QUERY]);
+	write_number(out, "document-limit", late->limit[LATE_DOCUMENT]);
+	write_number(out, "fill", late->fill);
+	write_attr(out, "fill-token", late->token);
+	write_attr(out, "query-prefix", late->prefix[LATE_QUERY]);
+	write_attr(out, "document-prefix", late->prefix[LATE_DOCUMENT]);
+	write_attr(out, "attends", late->attends ? "true" : NULL);
+	write_attr(out, "mean", late->mean ? "true" : NULL);
+	write_tasks(out, "skip-tasks", late->skips);
+	if (late->factor > 0) {
+		write_real(out, "cluster-factor", late->factor);
+		write_number(out, "cluster-protect", late->protect);
+		write_attr(out, "cluster-unit", late->unit ? "true" : NULL);
+		write_tasks(out, "cluster-tasks", late->clusters);
+	}
+	fputs(late->nskip ? ">" : "/", out);
+	for (int32_t i = 0; i < late->nskip; i++) {
+		fputs("<skip>", out);
+		write_escaped(out, late->skip[i]);
+		fputs("</skip>", out);
+	}
+	fputs(late->nskip ? "</late>\n" : ">\n", out);
+}
+
 /* A comment must not hold "--". */
 static void write_comment(const char *text, FILE *out)
 {
@@ -227,12 +272,14 @@ bool description_write(const ModelDesc *desc, const char *why, FILE *out)
 	}
 	for (int32_t i = 0; i < desc->nprompts; i++)
 		write_prompt(desc, &desc->prompt[i], out);
+	if (desc->late)
+		write_late(desc->late, out);
 	if (desc->nmerges) {
 		write_merges(desc, out);
 		return !ferror(out);
 	}
 	write_encoder(desc, out);
-	fputs("\n  <!-- task: classify, tag, embed, rank, qa, fill-mask or choice. "
+	fputs("\n  <!-- task: classify, tag, embed, rank, qa, fill-mask, choice or multi-vector. "
 		  "tensors: the prefix of the head's tensors (classifier,\n"
 		  "       qa_outputs, cls.predictions, ...). Several heads share the encoder. "
 		  "Each then needs a name, which is the name of its output. -->\n",

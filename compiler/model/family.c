@@ -3,11 +3,14 @@
 #include <string.h>
 #include "family.h"
 
-static const HeadSpec embed_head = {.build = head_embed, .pooling = "mean"};
+static const HeadSpec embed_head = {.build = head_embed, .pooling = "mean"},
+					  multi_vector_head = {.build = head_multi_vector};
 
 const HeadSpec *family_head(const Family *family, const HeadDesc *head)
 {
 	const Task task = (Task)word_index(head->task, task_names, TASK_COUNT);
+	if (task == TASK_MULTI_VECTOR)
+		return &multi_vector_head;
 	if (task == TASK_EMBED || head->nmodules)
 		return &embed_head;
 	if (task == TASK_TAG && family->replaced.build && head->tensors

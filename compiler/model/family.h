@@ -93,6 +93,8 @@ typedef struct Family {
 const HeadSpec *family_head(const Family *, const HeadDesc *);
 /* True if the graph has the input %types. Otherwise all tokens get row 0 of the table of types. */
 bool family_has_segments(const ModelDesc *);
+/* Whether no token attends to those that fill queries up (late.c). */
+bool family_hides(const ModelDesc *);
 /* The number of columns of the embedding tables: the hidden size, unless the family has SIZE_EMBEDDING. */
 int32_t family_columns(const ModelDesc *);
 /* The width of the layers' blocks: the hidden size, or the bottleneck. */

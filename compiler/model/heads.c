@@ -136,6 +136,8 @@ static void build_head(Builder *b, const HeadDesc *desc)
 	if (b->failed)
 		return;
 	const char *alone = task == TASK_EMBED ? "embedding" : "logits";
+	if (task == TASK_MULTI_VECTOR)
+		alone = "embeddings";
 	const char *output = builder_text(b, "%s", b->desc->nheads > 1 ? desc->name : alone);
 	graph_add_output(b->graph, output, value);
 	Head *head = module_add_head(b->module, desc->name);

@@ -293,3 +293,46 @@ bool import_config_tokens(TokenizerImport *import, bool older)
 								 : add_additional(import, import->config, import->config_path)
 			&& add_additional(import, import->special, "special_tokens_map.json");
 }
+
+/* Whether a pre-tokenizer may cut the text. */
+static bool is_cut(const char *text, int32_t bytes)
+{
+	for (int32_t i = 0; i < bytes; i++)
+		if (!((text[i] >= 'a' && text[i] <= 'z') || (text[i] >= '0' && text[i] <= '9')))
+			return true;
+	return false;
+}
+
+/* False: the vocabulary has no such token. */
+static bool mark(TokenizerDesc *desc, const char *text, int32_t bytes, MemArena *mem)
+{
+	int32_t at = 0, id = 0;
+	while (at < desc->nadded
+		&& (desc->added[at].bytes != bytes || memcmp(desc->added[at].text, text, (size_t)bytes) != 0))
+		at++;
+	while (at == desc->nadded && id < desc->nvocab
+		&& (!desc->vocab[id] || strlen(desc->vocab[id]) != (size_t)bytes
+			|| memcmp(desc->vocab[id], text, (size_t)bytes) != 0))
+		id++;
+	if (at == desc->nadded && (id == desc->nvocab || !is_cut(text, bytes)))
+		return id < desc->nvocab;
+	AddedToken *added = mem_alloc(mem, ((size_t)desc->nadded + 1) * sizeof *added);
+	if (desc->nadded)
+		memcpy(added, desc->added, (size_t)desc->nadded * sizeof *added);
+	if (at == desc->nadded) {
+		added[at] = (AddedToken){.text = mem_string(mem, text, (size_t)bytes), .bytes = bytes, .id = id};
+		desc->nadded++;
+	}
+	added[at].special = true;
+	added[at].normalized = false;
+	desc->added = added;
+	return true;
+}
+
+void tokenizer_mark(TokenizerDesc *desc, const char *text, MemArena *mem)
+{
+	const char *word = text + strspn(text, " \t");
+	const size_t bytes = strcspn(word, " \t");
+	if (bytes > 0 && !mark(desc, text, (int32_t)strlen(text), mem))
+		(void)mark(desc, word, (int32_t)bytes, mem);
+}

@@ -13,6 +13,9 @@ TokenizerDesc *tokenizer_import(const char *directory, const char *file, const c
 /* normalizers.c: lowers texts before all other steps, if the tokenizer does not lower them itself. False: it
  * has too many steps already. */
 bool tokenizer_lower(TokenizerDesc *);
+/* config_tokens.c: makes the text, or else its first word, one token wherever it stands, if the vocabulary
+ * has it. As sentence-transformers does for prefixes that a model saw as single tokens. */
+void tokenizer_mark(TokenizerDesc *, const char *text, MemArena *);
 /* The main file of the tokenizer in a directory: tokenizer.json, else that of an older form; NULL: none. */
 const char *tokenizer_file(const char *directory, MemArena *);
 /* The key of tokenizer_config.json that limits the tokens of a text: model_max_length or, without it, its

@@ -155,7 +155,8 @@ static bool parse_head(Parser *parser)
 		return false;
 	int32_t task = accept_one_of(parser, task_names, TASK_COUNT);
 	if (task < 0)
-		return parse_expected(parser, "a task: classify, tag, embed, rank, qa, fill-mask or choice");
+		return parse_expected(
+			parser, "a task: classify, tag, embed, rank, qa, fill-mask, choice or multi-vector");
 	head->task = (Task)task;
 	if (!head->name)
 		head->name = task_names[task];

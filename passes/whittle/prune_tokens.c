@@ -20,8 +20,8 @@
  * layer, so positions do not change. Ties: the earlier token stays. [CLS], the first token, always stays.
  * Pooling is over the remaining tokens. An output with one row per token gets all rows back: a dropped token
  * has the row of the last kept token before it. A tagger needs a label for every word: all tokens that begin
- * a word (all but the vocabulary's continuing pieces) stay. Span extraction and fill-mask may need any token,
- * so nothing can be dropped there.
+ * a word (all but the vocabulary's continuing pieces) stay. Span extraction, fill-mask and vectors of tokens
+ * may need any token, so nothing can be dropped there.
  *
  * Values that several later layers read, such as rows added in each, lose the same rows. A bias by distance
  * keeps the distances in the whole text: by_distance gets the positions of the remaining tokens. Any other
@@ -145,7 +145,7 @@ static bool find_needed(Graph *graph, Value **must, PassRun *run)
 	*must = NULL;
 	for (int32_t i = 0; i < module->nheads; i++) {
 		const Head *head = &module->heads[i];
-		if (head->task == TASK_QA || head->task == TASK_FILL_MASK)
+		if (head->task == TASK_QA || head->task == TASK_FILL_MASK || head->task == TASK_MULTI_VECTOR)
 			return diag_error(run->diag, EXIT_UNSUPPORTED, head->line,
 				"prune-tokens: head @%s (%s) may need any token, so none can be dropped", head->name,
 				task_names[head->task]);

@@ -16,6 +16,8 @@ FILES = {
     "NORM": "config.json of LayerNorm",
     "UNIT": "config.json of Normalize",
     "DROPOUT": "config.json of Dropout",
+    "MASK": "config.json of MultiVectorMask",
+    "CLUSTERS": "config.json of HierarchicalTokenPooling",
     "OTHER": "config.json of modules that are not supported",
     "TOKENIZER": "tokenizer.json",
     "TOKENIZER_CONFIG": "tokenizer_config.json",

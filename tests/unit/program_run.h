@@ -22,6 +22,7 @@
 #include "runtime/options.c"
 #include "runtime/read.c"
 #include "runtime/zero_shot.c"
+#include "runtime/vectors.c"
 #include "runtime/program.c"
 #include "runtime/report.c"
 #include <CUnit/Basic.h>

@@ -11,6 +11,7 @@
 #include "runtime/team.c"
 #include "runtime/cpu.c"
 #include "runtime/window.c"
+#include "runtime/cluster.c"
 #include "runtime/resident.c"
 #include "runtime/api.c"
 #include "runtime/text.c"

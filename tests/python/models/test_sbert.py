@@ -236,9 +236,8 @@ for key, value in {
     set_keys(home / "sentence_bert_config.json", **{key: value})
     refuses(home, "sentence_bert_config.json", list(value)[0] if isinstance(value, dict) else key)
     set_keys(home / "sentence_bert_config.json", **{key: None})
-for kind in "SparseEncoder", "MultiVectorEncoder":
-    set_keys(home / "config_sentence_transformers.json", model_type=kind)
-    refuses(home, kind)
+set_keys(home / "config_sentence_transformers.json", model_type="SparseEncoder")
+refuses(home, "SparseEncoder")
 
 
 # ---- classifiers: the answers of programs

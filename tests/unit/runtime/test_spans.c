@@ -19,6 +19,7 @@
 #include "runtime/options.c"
 #include "runtime/read.c"
 #include "runtime/zero_shot.c"
+#include "runtime/vectors.c"
 #include "runtime/program.c"
 #include "runtime/report.c"
 #include "tests/unit/suite.h"

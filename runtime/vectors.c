@@ -1,0 +1,136 @@
+/* vectors.c: programs of models for late interaction: prints a vector for each token, and scores documents
+ * for
+ * --query. Khattab, Zaharia: "ColBERT", 2020, section 3.3: the score (MaxSim) is the sum, over the rows of
+ * the query, of the largest product with a row of the document. As in sentence-transformers, a document
+ * without rows has the score -1e9. The query is encoded once. */
+#include "program.h"
+#include <math.h>
+
+enum { VECTORS_LANES = 16 }; /* sums that the compiler keeps in vector registers */
+
+RT_FN void vectors_take(RtProgram *p, int late)
+{
+	p->late = late;
+	if (p->model != &p->limited)
+		p->limited = *p->model;
+	p->limited.max_tokens = late_limit(p->model, late);
+	p->model = &p->limited;
+}
+
+/* The rows of a text one after another, valid until the next call. */
+RT_FN const float *vectors_rows(RtProgram *p, const RtItem *item, const RtHead *head, int32_t *count)
+{
+	const size_t width = (size_t)p->model->outputs[head->output].width;
+	size_t most = 1;
+	for (int32_t i = 0; i < item->npieces; i++)
+		most += (size_t)p->pieces[item->first_piece + i].n;
+	p->vectors = rt_grow(p->vectors, &p->vectors_bytes, most * width * sizeof *p->vectors);
+	*count = 0;
+	for (int32_t i = 0; i < item->npieces; i++) {
+		const RtRun *piece = &p->pieces[item->first_piece + i];
+		const float *row = rt_rows(p, head->output, piece);
+		for (int32_t j = 0; j < piece->n; j++, row += width)
+			if (task_row_counts(p, item, i, j) && late_keeps(p->model, p->late, p->ids[piece->at + j]))
+				memcpy(p->vectors + (size_t)(*count)++ * width, row, width * sizeof *row);
+	}
+	if (p->model->late->clusters[p->late])
+		*count = cluster_rows(p->model->late, p->late, p->vectors, *count, (int32_t)width,
+			rt_scratch(p, cluster_bytes(*count, (int32_t)width)));
+	return p->vectors;
+}
+
+RT_FN void vectors_print(RtProgram *p, const RtItem *item, const RtHead *head)
+{
+	const int32_t width = p->model->outputs[head->output].width;
+	int32_t count;
+	const float *rows = vectors_rows(p, item, head, &count);
+	if (p->options.raw) { /* the number of rows, then the rows */
+		task_print_word(p, &count);
+		for (size_t i = 0; i < (size_t)count * (size_t)width; i++)
+			task_print_word(p, &rows[i]);
+		return;
+	}
+	fputs(p->options.json ? "{\"embeddings\": [" : "[", p->out);
+	for (int32_t i = 0; i < count; i++) {
+		fputs(i ? ", " : "", p->out);
+		rt_json_row(p->out, rows + (size_t)i * (size_t)width, width);
+	}
+	fputs(p->options.json ? "]" : "]\n", p->out);
+}
+
+/* ---- --query --------------------------------------------------------------------------------- */
+
+RT_FN float vectors_dot(const float *a, const float *b, int32_t n)
+{
+	float lane[VECTORS_LANES] = {0}, sum = 0;
+	int32_t i = 0;
+	for (; i + VECTORS_LANES <= n; i += VECTORS_LANES)
+		for (int k = 0; k < VECTORS_LANES; k++)
+			lane[k] += a[i + k] * b[i + k];
+	for (; i < n; i++)
+		sum += a[i] * b[i];
+	for (int k = 0; k < VECTORS_LANES; k++)
+		sum += lane[k];
+	return sum;
+}
+
+RT_FN double vectors_score(RtProgram *p, const RtItem *item, const RtHead *head)
+{
+	const int32_t width = p->model->outputs[head->output].width;
+	int32_t count;
+	const float *rows = vectors_rows(p, item, head, &count);
+	float sum = 0;
+	for (int32_t q = 0; q < p->nquery && count > 0; q++) {
+		float best = -INFINITY;
+		for (int32_t i = 0; i < count; i++) {
+			const float product = vectors_dot(
+				p->query + (size_t)q * (size_t)width, rows + (size_t)i * (size_t)width, width);
+			if (product > best || product != product) /* what is not a number is the largest, as in torch */
+				best = product;
+		}
+		sum += best;
+	}
+	if (count == 0)
+		sum = -1e9f;
+	return (double)(p->model->late->mean ? sum / (float)rt_max(p->nquery, 1) : sum);
+}
+
+/* Keeps the rows of the query. */
+RT_FN void vectors_keep(RtProgram *p, const RtItem *item, const RtHead *head)
+{
+	(void)vectors_rows(p, item, head, &p->nquery);
+	p->query = p->vectors;
+	p->vectors = NULL;
+	p->vectors_bytes = 0;
+}
+
+RT_FN int vectors_start(RtProgram *p)
+{
+	const char *source = p->source;
+	RtItem item = {.number = 1, .text = p->options.query};
+	if (!p->model->late)
+		return 0;
+	if (!p->options.query) {
+		vectors_take(p, p->late);
+		return 0;
+	}
+	item.text_bytes = strlen(item.text);
+	p->source = "--query";
+	vectors_take(p, RT_QUERY);
+	prompt_take(p);
+	program_read_prompted(p, &item);
+	program_check_tokens(p, &item);
+	const int status = item.npieces > 0 && !p->options.tokenize ? program_run(p) : RT_OK;
+	if (status != RT_OK)
+		fprintf(stderr, "%s: error: %s\n", p->model->name, rt_strerror(status));
+	if (item.truncated)
+		rt_complain(p, &item, "note", "%d tokens, cut to %d", (int)item.total, (int)p->model->max_tokens);
+	if (item.npieces == 0 || status != RT_OK)
+		return RT_EXIT_RUN;
+	if (!p->options.tokenize)
+		vectors_keep(p, &item, p->model->heads);
+	p->source = source;
+	vectors_take(p, RT_DOCUMENT);
+	prompt_take(p);
+	return 0;
+}
