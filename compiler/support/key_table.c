@@ -46,14 +46,17 @@ void unknown_add(UnknownKeys *unknown, const char *key)
 	enum { SHOWN_BYTES = UNKNOWN_BYTES / 2 };
 	char *list = unknown->list;
 	const size_t used = strlen(list);
+	int shown = (int)strnlen(key, KEY_SHOWN);
 	if (has(list, key))
 		return;
+	while (shown > 0 && ((unsigned char)key[shown] & 0xC0) == 0x80) /* within a character */
+		shown--;
 	if (used >= SHOWN_BYTES) {
 		if (list[used - 1] != '.')
 			snprintf(list + used, UNKNOWN_BYTES - used, ", ...");
 		return;
 	}
-	snprintf(list + used, UNKNOWN_BYTES - used, "%s%.*s", used ? ", " : "", KEY_SHOWN, key);
+	snprintf(list + used, UNKNOWN_BYTES - used, "%s%.*s", used ? ", " : "", shown, key);
 }
 
 const char *unknown_warn(

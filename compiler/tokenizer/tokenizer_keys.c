@@ -9,7 +9,7 @@
 /* The keys of a part ("BertNormalizer.lowercase"), and of the parts in it. type: where the part has none. */
 static void add_part(UnknownKeys *unknown, const json_t *part, const char *type, int depth)
 {
-	char name[64];
+	char name[512]; /* more than is shown */
 	const char *key, *own = json_string_value(json_object_get(part, "type"));
 	json_t *value, *item;
 	size_t i;

@@ -163,7 +163,7 @@ update = lambda objects, **keys: [o.update(keys) for o in objects]
 for name, change in {
     "tokenizer.json": lambda o: update([o["normalizer"]], odd1=1) + update(o["added_tokens"], odd2=1),
     "tokenizer_config.json": lambda o: o.update(odd3=1),
-    "config.json": lambda o: o.update(odd4=1),
+    "config.json": lambda o: o.update({"odd4": 1, "o" + "é" * 60: 1}),
 }.items():
     value = json.loads((home / name).read_text())
     change(value)
@@ -172,7 +172,8 @@ p = run(BERTC, "build", home, "-o", TMP / "odd", "--cpu=baseline")
 told = p.stderr.decode()
 help = run(TMP / "odd", "--help").stdout.decode()
 about = json.loads(run(TMP / "odd", "--about").stdout)["model"]["unknown_keys"]
-lines = "config.json: odd4", "tokenizer_config.json: odd3", "tokenizer.json: BertNormalizer.odd1, odd2"
+lines = f"config.json: odd4, o{'é' * 39}", "tokenizer_config.json: odd3"  # 80 bytes, no half of an é
+lines += ("tokenizer.json: BertNormalizer.odd1, odd2",)
 assert told.count("does not know") == 3, told
 assert about == "; ".join(lines), about
 assert "\n  " + "\n  ".join(lines) + "\n" in help, help

@@ -120,8 +120,9 @@ def spans():
     labels = {"id2label": dict(enumerate(names)), "label2id": {n: i for i, n in enumerate(names)}}
     m = Answers("tag", 4, num_labels=5, **labels)
     count = 0
+    values = TEXTS + ["a " * n + "zekulomitaravobe" for n in range(56, 62)]  # the limit cuts the last word
     for rule in OVERFLOW:
-        for value, o in zip(TEXTS, m.printed(TEXTS, m.set(rule)), strict=True):
+        for value, o in zip(values, m.printed(values, m.set(rule)), strict=True):
             n, size = I32(), len(o["spans"])
             at = (I32 * 256)(), (I32 * 256)(), (ctypes.c_char_p * 256)(), (F32 * 256)()
             m.call("spans", *text(value), *at, 256, ctypes.byref(n))
