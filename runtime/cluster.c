@@ -1,6 +1,6 @@
-/* cluster.c: fewer rows for a text (token pooling): the first rows stay, and the others join to clusters,
- * each with the mean of its rows. Clavié, Chaffin, Adams: "Reducing the Footprint of Multi-Vector Retrieval
- * with Minimal Performance Impact via Token Pooling", 2024.
+/* cluster.c: fewer rows for a text (token pooling): the first rows stay, and the others are merged into
+ * clusters, each with the mean of its rows. Clavié, Chaffin, Adams: "Reducing the Footprint of Multi-Vector
+ * Retrieval with Minimal Performance Impact via Token Pooling", 2024.
  *
  * Clusters join by Ward's criterion on 1 - cosine, along chains of nearest neighbours (Murtagh: "A Survey of
  * Recent Advances in Hierarchical Clustering Algorithms", 1983). Where the tree is cut, and the order of the

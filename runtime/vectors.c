@@ -1,8 +1,7 @@
-/* vectors.c: programs of models for late interaction: prints a vector for each token, and scores documents
- * for
- * --query. Khattab, Zaharia: "ColBERT", 2020, section 3.3: the score (MaxSim) is the sum, over the rows of
- * the query, of the largest product with a row of the document. As in sentence-transformers, a document
- * without rows has the score -1e9. The query is encoded once. */
+/* vectors.c: programs of models for late interaction. Prints a vector for each token, and scores documents
+ * for a query (--query). Khattab, Zaharia: "ColBERT", 2020, section 3.3: the score (MaxSim) is the sum, over
+ * the rows of the query, of the largest product with a row of the document. As in sentence-transformers, a
+ * document without rows has the score -1e9. The query is encoded once. */
 #include "program.h"
 #include <math.h>
 

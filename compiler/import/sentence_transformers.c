@@ -57,8 +57,8 @@ static const struct {
 	{"SpladePooling", "sparse embeddings are not supported"},
 	{"SparseAutoEncoder", "sparse embeddings are not supported"},
 	{"SparseStaticEmbedding", "sparse embeddings are not supported"},
-	{"MultiVectorMask", "it is only for a MultiVectorEncoder, once and before clusters"},
-	{"HierarchicalTokenPooling", "it is only for a MultiVectorEncoder, once"},
+	{"MultiVectorMask", "only a MultiVectorEncoder may have it, once, and before HierarchicalTokenPooling"},
+	{"HierarchicalTokenPooling", "only a MultiVectorEncoder may have it, once"},
 	{"LambdaTokenPooling", "it is a function of Python"},
 	{"LogitScore", "it reads the scores of a causal language model"},
 };

@@ -280,8 +280,7 @@ static bool check_parts(Checker *c, HeadDesc *head, Task task)
 			"head %s: modules are only for the tasks embed, multi-vector, classify and rank", head->name);
 	if (rows != (c->desc->late != NULL) || (rows && c->desc->nheads > 1))
 		return FAIL(c, EXIT_INPUT,
-			"head %s: the task multi-vector needs a description of late interaction, and the others have "
-			"none; no other head can stand beside it",
+			"head %s: the task multi-vector and the element <late> need each other, and allow no other head",
 			head->name);
 	for (int32_t i = 0; rows && i < head->nmodules; i++)
 		if (!head->module[i].each)

@@ -2,7 +2,7 @@
  * Efficient and Effective Passage Search via Contextualized Late Interaction over BERT", 2020.
  *
  * Queries are filled up to a number of tokens (query expansion, section 3.2 there). Usually no token attends
- * to those that fill, but they attend to the others and have rows. They have a type of their own, behind all
+ * to those that fill, but they attend to the others and have rows. They have a type of their own, after all
  * types of the family: a row of the table of types that equals the first one, and a score bias that hides the
  * keys of this type:
  *

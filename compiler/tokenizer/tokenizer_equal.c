@@ -140,7 +140,7 @@ void import_note_differences(TokenizerImport *import, const TokenizerDesc *five,
 			names = names ? mem_printf(import->mem, "%s, %s", names, parts[i].name) : parts[i].name;
 	if (names)
 		diag_decide(import->diag, "compat",
-			"transformers 5 makes other %s; --compat=transformers5 follows it", names);
+			"transformers 5 reads differently: %s; --compat=transformers5 follows it", names);
 	if (names)
 		diag_note(import->diag, 0,
 			"%s: transformers 5 reads these parts differently: %s; bertc reads them as transformers 4 and "

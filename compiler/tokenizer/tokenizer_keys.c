@@ -78,7 +78,7 @@ static bool refuse_ends(TokenizerImport *import)
 	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
 		if (json_object_get(import->config, keys[i]))
 			return diag_error_in(import->diag, EXIT_UNSUPPORTED, import->config_path, 0,
-				"%s is supported only beside tokenizer.json, whose template counts; write it once with "
+				"%s is supported only beside tokenizer.json, whose template decides; write it once with "
 				"transformers: AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)",
 				keys[i]);
 	return true;
