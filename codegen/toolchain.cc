@@ -26,6 +26,7 @@
 #include "llvm/Object/ArchiveWriter.h"
 #include "llvm/Support/ErrorHandling.h"
 #include "llvm/Object/ObjectFile.h"
+#include "llvm/Passes/PassPlugin.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Signals.h"
 #include "llvm/Support/TargetSelect.h"
@@ -36,6 +37,12 @@ extern "C" {
 }
 
 LLD_HAS_DRIVER(elf)
+
+// Debian's LLVM registers the passes of Polly, whose archive is in a package of its own. None of them is used.
+llvm::PassPluginLibraryInfo getPollyPluginInfo()
+{
+	return {LLVM_PLUGIN_API_VERSION, "Polly", LLVM_VERSION_STRING, [](llvm::PassBuilder &) {}};
+}
 
 namespace
 {
