@@ -38,7 +38,7 @@ extern "C" {
 
 LLD_HAS_DRIVER(elf)
 
-// Debian's LLVM registers the passes of Polly, whose archive is in a package of its own. None of them is used.
+// Debian's LLVM registers the passes of Polly, whose archive is in a package of its own. bertc uses none.
 llvm::PassPluginLibraryInfo getPollyPluginInfo()
 {
 	return {LLVM_PLUGIN_API_VERSION, "Polly", LLVM_VERSION_STRING, [](llvm::PassBuilder &) {}};
