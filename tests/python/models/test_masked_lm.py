@@ -79,8 +79,8 @@ class Case:
 
     @functools.cache
     def stored_model(self, matrix, bias, tied):
-        """What load() returns for the directory with these rows of matrices() and biases(). Two checks use it;
-        neither changes it."""
+        """What load() returns for the directory with these rows of matrices() and biases(). Two checks use
+        it; neither changes it."""
         return self.load(self.write(self.matrices()[matrix] | self.biases()[bias], tied))
 
     def load(self, directory):

@@ -26,8 +26,8 @@ form sparse "sparsify{sparsity=0.9},fuse,quantize-int8{exclude=*query},lower{spa
 	fail "sparse: gcc -O0 -fsanitize=undefined"
 form narrow "fuse,compute-bf16,lower,$code" x86-64,znver4 --pack=small
 
-# all kernels; gcc checks them fully at -O0, too. Clang's warnings all come before it makes machine code, which
-# would take 7 s
+# all kernels; gcc checks them fully at -O0, too. Clang's warnings all come before it makes machine code,
+# which would take 7 s
 for cc in $compilers; do
 	case $cc in *clang*) only=-emit-llvm ;; *) only= ;; esac
 	"$cc" $strict -D_GNU_SOURCE -O0 $only -I"$SOURCE" -c "$SOURCE/tests/unit/kernel_checks_main.c" \
