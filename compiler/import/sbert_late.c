@@ -100,6 +100,9 @@ bool sbert_read_late(ModelDesc *desc, const json_t *json, const char *path, bool
 	late->limit[LATE_QUERY] = limited ? 0 : query;
 	if (fixed && late->fill)
 		late->limit[LATE_QUERY] = late->fill;
+	if (late->fill)
+		diag_decide(diag, "queries",
+			"filled up to %d tokens, from query_expansion of sentence_bert_config.json", late->fill);
 	return true;
 }
 
@@ -154,6 +157,9 @@ bool sbert_read_mask(SbertReader *r, const char *folder)
 			"keep_only_token_ids is not supported; it is for documents that are images");
 	json_decref(json);
 	r->masked = true;
+	if (good && r->desc->late->nskip)
+		diag_decide(r->diag, "skipped words", "%d, from skiplist_words of %s/config.json",
+			r->desc->late->nskip, folder);
 	return good;
 }
 
@@ -176,6 +182,9 @@ bool sbert_read_clusters(SbertReader *r, const char *folder)
 			r->diag, EXIT_INPUT, path, 0, "pool_factor is %g, expected a number from 1", late->factor);
 	json_decref(json);
 	r->stage = STAGE_CLUSTERS;
+	if (good)
+		diag_decide(
+			r->diag, "clusters", "%g rows to one, from pool_factor of %s/config.json", late->factor, folder);
 	return good;
 }
 

@@ -164,6 +164,8 @@ static bool read_rows(SbertReader *r, const json_t *json, const char *path, cons
 	r->head->name = r->head->task;
 	r->desc->late = mem_alloc(r->desc->mem, sizeof *r->desc->late);
 	r->desc->late->mean = strcmp(similarity, "meanmaxsim") == 0;
+	diag_decide(r->diag, "scores", "%s, from similarity_fn_name of config_sentence_transformers.json",
+		r->desc->late->mean ? "meanmaxsim" : "maxsim");
 	return strcmp(kind, "ColBERT") != 0 || sbert_read_pylate(r, json, path);
 }
 

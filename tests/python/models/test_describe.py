@@ -7,7 +7,7 @@ from _support import *
 from make_model import random_model
 
 try:
-    from sentence_transformers import CrossEncoder, SentenceTransformer
+    from sentence_transformers import CrossEncoder, MultiVectorEncoder, SentenceTransformer
     from sentence_transformers.base.modules import Transformer
     from sentence_transformers.sentence_transformer.modules import Pooling
 except ImportError:
@@ -106,6 +106,16 @@ check(embedder, "numbers", "the first 5", "truncate_dim of config_sentence_trans
 check(embedder, "longest text", "6 tokens", "max_seq_length of sentence_bert_config.json")
 check(embedder, "texts", "lower case", "do_lower_case of sentence_bert_config.json")
 check(embedder, "prompts", "d--, document, q, query; q by default", "config_sentence_transformers.json")
+
+rows = TMP / "rows"
+MultiVectorEncoder(str(encoder), device="cpu").save_pretrained(str(rows))
+check(rows, "task", "multi-vector", "modules.json")
+check(rows, "scores", "maxsim", "similarity_fn_name of config_sentence_transformers.json")
+(mask,) = (p.name for p in rows.glob("*_MultiVectorMask"))
+change(rows / mask, "config.json", skiplist_words=["!", "?"])
+change(rows, "sentence_bert_config.json", query_expansion={"strategy": "min", "length": 9})
+check(rows, "skipped words", "2", f"skiplist_words of {mask}/config.json")
+check(rows, "queries", "filled up to 9 tokens", "query_expansion of sentence_bert_config.json")
 
 quiet = bertc("describe", embedder, "-o", TMP / "model.xml", "--quiet")
 assert quiet.stdout == quiet.stderr == b"", quiet
