@@ -21,14 +21,6 @@ bool output_shape(Emitter *e, int32_t i, int64_t *width, bool *per_token)
 
 /* ---- parts of the file ----------------------------------------------------------------------- */
 
-static const char *meta(const Module *module, const char *key)
-{
-	for (int32_t i = 0; i < module->nmeta; i++)
-		if (strcmp(module->meta[i].key, key) == 0)
-			return module->meta[i].value;
-	return "not known";
-}
-
 static void print_head_line(FILE *c, const char *what, const char *text)
 {
 	fprintf(c, " *   %-9s ", what);
@@ -58,7 +50,8 @@ static void print_head(const Emitter *e, FILE *c)
 	print_head_line(c, "command", o->command);
 	fprintf(c, " *   target    %s, CPU %s or a compatible one\n", o->target.triple, o->target.cpu);
 	print_head_line(c, "passes", o->pipeline);
-	print_head_line(c, "model", meta(e->module, "model_sha256"));
+	const char *hash = module_meta(e->module, "model_sha256");
+	print_head_line(c, "model", hash ? hash : "not known");
 	fputs(" */\n", c);
 	free(upper);
 }

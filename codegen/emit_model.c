@@ -100,10 +100,7 @@ static const char *prompt_name(const Meta *meta)
 static int32_t count_prompts(const Module *m, int32_t *usual)
 {
 	int32_t count = 0;
-	const char *name = NULL;
-	for (int32_t i = 0; i < m->nmeta; i++)
-		if (strcmp(m->meta[i].key, META_DEFAULT_PROMPT) == 0)
-			name = m->meta[i].value;
+	const char *name = module_meta(m, META_DEFAULT_PROMPT);
 	*usual = -1;
 	for (int32_t i = 0; i < m->nmeta; i++) {
 		if (!prompt_name(&m->meta[i]))
@@ -173,6 +170,15 @@ static int64_t thinned_count(const Emitter *e)
 	return count;
 }
 
+static void print_text(FILE *c, const char *member, const char *text)
+{
+	if (!text)
+		return;
+	fprintf(c, "\t.%s = ", member);
+	c_string(c, text);
+	fputs(",\n", c);
+}
+
 static void print_model(const Emitter *e, FILE *c)
 {
 	const EmitOptions *o = e->options;
@@ -200,22 +206,10 @@ static void print_model(const Emitter *e, FILE *c)
 	if (emit_is_late(e->module))
 		fprintf(c, "\t.late = &%s_late,\n", o->name);
 	fprintf(c, o->tokenizer ? "\t.tokenizer = &%s_tokenizer,\n" : "\t.tokenizer = NULL,\n", o->name);
-	if (o->labels) {
-		fputs("\t.labels = ", c);
-		c_string(c, o->labels);
-		fputs(",\n", c);
-	}
-	if (o->pattern) {
-		fputs("\t.pattern = ", c);
-		c_string(c, o->pattern);
-		fputs(",\n", c);
-	}
-	for (int32_t i = 0; i < e->module->nmeta; i++)
-		if (strcmp(e->module->meta[i].key, META_UNKNOWN_KEYS) == 0) {
-			fputs("\t.unknown_keys = ", c);
-			c_string(c, e->module->meta[i].value);
-			fputs(",\n", c);
-		}
+	print_text(c, "labels", o->labels);
+	print_text(c, "pattern", o->pattern);
+	print_text(c, "similarity", module_meta(e->module, META_SIMILARITY));
+	print_text(c, "unknown_keys", module_meta(e->module, META_UNKNOWN_KEYS));
 	fprintf(c, "\t.variants = %s_variants, .nvariants = %d,\n", o->name, (int)e->nvariants);
 	if (e->weights.npacked)
 		fprintf(c, "\t.unpack = %s_unpack, .unpacked = &%s_unpack_state,\n", o->name, o->name);

@@ -392,7 +392,12 @@ bool body_pool(Body *b)
 	b->name = mem_printf(b->e->mem, "pool_%s_%lld", body_lower(b, mode), width);
 	print_kernel(b);
 	print_params(b);
-	fprintf(b->code, ", %s, %lld, RT_POOL_%s);\n", body_dim(b, b->node->args[0]->type.dim[0]), width, mode);
+	const char *skipped = "0";
+	if (b->node->attr.has & A_option)
+		skipped = mem_printf(b->e->mem, "rt_count(call->options[%d])",
+			(int)module_find_option(b->e->module, b->node->attr.option));
+	fprintf(b->code, ", %s, %lld, RT_POOL_%s, %s);\n", body_dim(b, b->node->args[0]->type.dim[0]), width,
+		mode, skipped);
 	return true;
 }
 

@@ -16,8 +16,6 @@ enum {
 /* G9. */
 static void verify_exit(const Graph *graph, const Node *node, Diag *diag)
 {
-	if (module_find_option(graph->module, node->attr.option) < 0)
-		node_error(node, diag, "the module has no option @%s", node->attr.option);
 	if (node->nargs != graph->noutputs + 1) {
 		node_error(node, diag,
 			"has %d arguments, expected the value it passes on and one for each of the graph's %d outputs",
@@ -38,6 +36,8 @@ bool verify_exits(const Graph *graph, Diag *diag)
 	const Value *value;
 	int32_t exits = 0;
 	for (const Node *node = graph->first; node; node = node->next) {
+		if ((node->attr.has & A_option) && module_find_option(graph->module, node->attr.option) < 0)
+			node_error(node, diag, "the module has no option @%s", node->attr.option);
 		if (node->op != OP_EXIT)
 			continue;
 		if (++exits > EXITS_MAX)

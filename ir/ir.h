@@ -277,10 +277,13 @@ const Tensor *module_find_tensor(const Module *, const char *name);
 #define META_MEAN "mean_scores"
 #define META_CLUSTERS "clusters"
 #define META_CLUSTER_FACTOR "cluster_factor"
-/* The value of the meta line with this key; NULL: there is none. */
-const char *module_meta(const Module *, const char *key);
+/* The option that tells how many tokens the prompt takes, which pool does not count. */
+#define OPTION_PROMPT "prompt_tokens"
+#define META_SIMILARITY "similarity"     /* how embeddings are compared; missing: cosine */
+#define META_PLAIN_TOKENS "plain_tokens" /* "true": TOKENIZER_ALONE of compiler/tokenizer/tokenizer.h */
 void module_set_meta(Module *, const char *key, const char *value);
-Head *module_add_head(Module *, const char *name); /* the rest zeroed; valid until the next is added */
+const char *module_meta(const Module *, const char *key); /* NULL: there is none */
+Head *module_add_head(Module *, const char *name);        /* the rest zeroed; valid until the next is added */
 /* Adds an option, or changes the default of the option with that name. */
 void module_set_option(Module *, const char *name, double value);
 /* The option's index; -1: there is no option with that name. */

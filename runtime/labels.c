@@ -7,6 +7,18 @@ RT_FN const RtRun *task_piece(const RtProgram *p, const RtItem *item, int32_t i)
 	return &p->pieces[item->first_piece + i];
 }
 
+RT_FN RtItem task_choice(const RtProgram *p, const RtItem *item, int32_t k)
+{
+	RtItem one = *item;
+	const int32_t end = item->first_piece + item->npieces;
+	while (p->pieces[one.first_piece].choice < k)
+		one.first_piece++;
+	for (one.npieces = 0; one.first_piece + one.npieces < end; one.npieces++)
+		if (task_piece(p, &one, one.npieces)->choice > k)
+			break;
+	return one;
+}
+
 RT_FN void *rt_scratch(RtProgram *p, size_t bytes)
 {
 	return p->scratch = rt_grow(p->scratch, &p->scratch_bytes, bytes);

@@ -145,6 +145,7 @@ typedef struct RtModel {
 	int32_t noptions;                 /* options of the model itself */
 	const char *labels, *pattern;     /* zero-shot classification: --labels and --template; NULL: not given */
 	const char *unknown_keys;         /* of the model's files, for --help; NULL: none */
+	const char *similarity;           /* of embeddings; NULL: cosine */
 	int32_t exits;                    /* 1: texts may end early */
 	const RtTokenizer *tokenizer;     /* NULL: ids only */
 	const RtPrompt *prompts, *prompt; /* prompt: the default; NULL: none */

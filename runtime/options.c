@@ -23,6 +23,10 @@ enum {
 	RT_OPT_LOGITS,
 	RT_OPT_HIDDEN,
 	RT_OPT_RAW,
+	RT_OPT_DIM,
+	RT_OPT_PRECISION,
+	RT_OPT_RANGES,
+	RT_OPT_SIMILARITY,
 	RT_OPT_TOKENS,
 	RT_OPT_SCHEME,
 	RT_OPT_AGGREGATION,
@@ -62,7 +66,17 @@ static const struct ProgramOption {
 		"print the raw output of the head with 9 significant digits, one JSON value per line"},
 	{"hidden", NULL, RT_OPT_HIDDEN, "print the last hidden state, [tokens][hidden]"},
 	{"raw", NULL, RT_OPT_RAW,
-		"print embeddings as little-endian f32; vectors of tokens behind their number, an int32"},
+		"print embeddings as bytes: little-endian f32, or codes of --precision; vectors of tokens behind "
+		"their "
+		"number, an int32"},
+	{"dim", "N", RT_OPT_DIM, "embeddings: only the first N numbers, not normalised again"},
+	{"precision", "NAME", RT_OPT_PRECISION,
+		"embeddings: codes of 8 bits (int8, uint8), a bit for each number (binary, ubinary), or float32 "
+		"(default), as sentence-transformers has them; ranges: only print --ranges for the texts"},
+	{"ranges", "JSON", RT_OPT_RANGES,
+		"for int8 and uint8: least and greatest number of each dimension, as --precision=ranges prints them"},
+	{"similarity", NULL, RT_OPT_SIMILARITY,
+		"embeddings: a line is two texts with a tab between them; print their similarity"},
 	{"tokens", NULL, RT_OPT_TOKENS,
 		"tagging: print a label for each word (words are separated by white space), that of its first token"},
 	{"scheme", "NAME", RT_OPT_SCHEME,
@@ -292,6 +306,8 @@ RT_FN int program_option(RtProgram *p, int code, const char *argument)
 	case RT_OPT_LOGITS: o->logits = 1; break;
 	case RT_OPT_HIDDEN: o->hidden = 1; break;
 	case RT_OPT_RAW: o->raw = 1; break;
+	case RT_OPT_RANGES: o->ranges = argument; break;
+	case RT_OPT_SIMILARITY: o->similarity = 1; break;
 	case RT_OPT_TOKENS: o->tokens = 1; break;
 	case RT_OPT_STRICT: o->strict = 1; break;
 	case RT_OPT_ABOUT: o->about = 1; break;
@@ -333,6 +349,15 @@ RT_FN int program_option(RtProgram *p, int code, const char *argument)
 		return program_integer(argument, 1, 1000000, &o->top)
 			? 0
 			: program_usage(p, "--top=%s: expected 1 to 1000000", argument);
+	case RT_OPT_DIM:
+		return program_integer(argument, 1, INT32_MAX, &o->dim)
+			? 0
+			: program_usage(p, "--dim=%s: expected a number from 1", argument);
+	case RT_OPT_PRECISION:
+		return embedding_set_precision(o, argument)
+			? 0
+			: program_usage(
+				  p, "--precision=%s: expected float32, int8, uint8, binary, ubinary or ranges", argument);
 	case RT_OPT_AGGREGATION:
 		return task_set_aggregation(o, argument)
 			? 0
@@ -367,9 +392,13 @@ RT_FN int program_check(RtProgram *p)
 		return program_usage(p, "--ids and --tokenize exclude each other");
 	if (!m->tokenizer && !o->ids && !o->bench && !o->profile)
 		return program_usage(p, "this program has no tokenizer; use --ids");
-	const int bad_prompt = prompt_choose(p);
-	if (bad_prompt)
-		return bad_prompt;
+	int status = prompt_choose(p);
+	if (status == 0)
+		status = prompt_measure(p);
+	if (status == 0)
+		status = embedding_check(p);
+	if (status)
+		return status;
 	if (o->raw && (m->nheads == 0 || (m->heads[0].task != RT_TASK_EMBED && !m->late) || o->json))
 		return program_usage(p, "--raw is only for embeddings, without --json");
 	const char *untagged = task_tags_refuse(m, o);
@@ -398,7 +427,7 @@ RT_FN int program_check(RtProgram *p)
 			p->mask |= 1u << rt_layers_output(m);
 	}
 	p->mask |= p->averaged;
-	const int status = zero_shot_check(p);
+	status = zero_shot_check(p);
 	return status ? status : rerank_check(p);
 }
 

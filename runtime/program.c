@@ -187,7 +187,7 @@ RT_FN int program_group(RtProgram *p)
 			zero_shot_print(p, item);
 		else if (p->options.query)
 			rerank_print(p, item);
-		else
+		else if (!embedding_print(p, item))
 			rt_task_print(p, item);
 		if (fflush(p->out) != 0 || ferror(p->out)) {
 			fprintf(stderr, "%s: error: cannot write: %s\n", p->model->name, strerror(errno));
@@ -253,6 +253,7 @@ RT_FN int program_main(RtProgram *p, int argc, char **argv)
 	if (status == 0 && p->nitems > 0)
 		status = program_group(p);
 	rerank_end(p);
+	embedding_end(p);
 	if (status == 0 && p->failed)
 		status = RT_EXIT_RUN;
 	return status;

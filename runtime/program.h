@@ -44,12 +44,13 @@ RT_FN int32_t rt_threads_parse(const char *text);
 typedef struct RtOptions {
 	int prefault, huge_pages, json, ids, tokenize, logits, hidden, raw, tokens, strict, about, bench, profile,
 		allow_no_answer, multi_label;
+	int similarity, dim, precision; /* dim: 0: all numbers; precision: PRECISION_.. of embeddings.c */
 	int overflow, threads, batch, repeat, xml, format, aggregation,
 		scheme; /* scheme: 1 + RT_SCHEME_..; 0: that of the labels */
 	double threshold, own[RT_OPTIONS_MAX];
-	uint32_t has_own;                                    /* bits of the model's options that were given */
-	const char *seq, *query, *labels, *pattern, *prompt; /* pattern: --template */
-	int top;                                             /* --top; 0: not given */
+	uint32_t has_own; /* bits of the model's options that were given */
+	const char *seq, *query, *labels, *pattern, *prompt, *ranges; /* pattern: --template */
+	int top;                                                      /* --top; 0: not given */
 } RtOptions;
 
 /* A text of the input, and its state. */
@@ -61,7 +62,8 @@ typedef struct RtItem {
 	int32_t first_piece, npieces; /* 0: it was an error */
 	int32_t total;                /* tokens without a limit */
 	int truncated;
-	int32_t choices; /* texts that may go on with the line's first text, each in pieces of its own; 0: none */
+	int32_t choices; /* texts that may go on with the line's first text, or are compared, each in pieces of
+					  * its own; 0: none */
 } RtItem;
 
 /* A sequence of tokens to run: a text, or a window of a text. */
@@ -107,6 +109,7 @@ typedef struct RtProgram {
 	size_t prompted_bytes;
 	struct RtRanked *ranked; /* --top: the best documents, best first */
 	int32_t nranked, ranked_capacity;
+	float *ranges; /* malloc'd: of --ranges or --precision=ranges, the least numbers, then the greatest */
 	void *scratch;
 	size_t scratch_bytes;
 } RtProgram;
@@ -121,12 +124,17 @@ RT_FN float *rt_rows(RtProgram *, int32_t output, const RtRun *);
 RT_FN int program_run(RtProgram *); /* fills them */
 /* Piece i of a text, with the rows of output k. */
 RT_FN RtView rt_view(RtProgram *, const RtItem *, int32_t i, int32_t output);
+/* The text k of a line with choices: its windows. */
+RT_FN RtItem task_choice(const RtProgram *, const RtItem *, int32_t k);
 /* The output with the number of layers that a text went through; -1: no text can end early. */
 RT_FN int32_t rt_layers_output(const RtModel *);
 /* ---- read.c: the pieces of a text; none after an error */
 RT_FN void program_read(RtProgram *, RtItem *);
+/* Makes room for n more tokens in all columns. */
+RT_FN void program_tokens(RtProgram *, int32_t n);
 /* ---- prompts.c ------------------------------------------------------------------------------- */
-RT_FN int prompt_choose(RtProgram *);
+RT_FN int prompt_choose(RtProgram *); /* 0, or the exit code of what it has said */
+RT_FN int prompt_measure(RtProgram *);
 RT_FN void prompt_take(RtProgram *); /* the prompt of queries, or of documents */
 RT_FN const char *prompt_text(RtProgram *, const char *text, size_t *bytes);
 RT_FN void prompt_help(const RtModel *);
@@ -141,6 +149,12 @@ RT_FN void task_print_tags(RtProgram *, const RtItem *, const RtHead *);
 RT_FN const char *task_tags_refuse(const RtModel *, const RtOptions *); /* NULL, or what is wrong */
 RT_FN int task_set_aggregation(RtOptions *, const char *word);          /* false: no such word */
 RT_FN int task_set_format(RtOptions *, const char *word);
+/* ---- embeddings.c ---------------------------------------------------------------------------- */
+RT_FN int embedding_set_precision(RtOptions *, const char *word); /* false: no such word */
+RT_FN int embedding_check(RtProgram *); /* 0, or the exit code of what it has said */
+RT_FN int embedding_print(RtProgram *, const RtItem *);
+RT_FN void embedding_end(RtProgram *); /* prints the ranges of --precision=ranges */
+RT_FN void task_end_json(RtProgram *, const RtItem *);
 /* ---- rerank.c -------------------------------------------------------------------------------- */
 RT_FN int rerank_check(const RtProgram *);            /* 0, or the exit code of what it has said */
 RT_FN void rerank_print(RtProgram *, const RtItem *); /* with --top: keeps it */

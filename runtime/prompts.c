@@ -46,6 +46,31 @@ RT_FN int prompt_choose(RtProgram *p)
 	return program_usage(p, "--prompt=%s: this program has %s", name, *all ? all : "no prompts");
 }
 
+/* Tells a model that does not pool the tokens of a prompt how many there are: those of the prompt by itself,
+ * without a special token at its end. */
+RT_FN int prompt_measure(RtProgram *p)
+{
+	const RtModel *m = p->model;
+	RtOptions *o = &p->options;
+	const int32_t option = rt_option(m, "prompt_tokens");
+	const char *text = p->prompt && m->tokenizer && !o->ids ? p->prompt->text : "";
+	RtEncoding e;
+	if (option < 0 || !*text || (o->has_own >> option & 1))
+		return 0;
+	if (o->overflow == RT_OVERFLOW_WINDOW)
+		return program_usage(p,
+			"--on-overflow=window: this model does not pool the prompt, which only the first window has; "
+			"--prompt= takes no prompt");
+	program_tokens(p, m->max_tokens);
+	if (rt_tokenize(m->tokenizer, text, strlen(text), NULL, 0, m->max_tokens, p->ids, p->types, p->start,
+			p->end, p->word, &e)
+		!= RT_OK)
+		return 0; /* then every text fails, too */
+	o->own[option] = e.n - (e.n > 0 && p->start[e.n - 1] == RT_SPECIAL);
+	o->has_own |= 1u << option;
+	return 0;
+}
+
 /* The prompt and the text, which is valid until the next call. */
 RT_FN const char *prompt_text(RtProgram *p, const char *text, size_t *bytes)
 {

@@ -9,7 +9,6 @@ RT_FN int32_t *program_column(int32_t *column, int32_t capacity, int32_t want)
 	return rt_grow(column, &have, (size_t)want * sizeof *column);
 }
 
-/* Makes room for n more tokens in all columns. */
 RT_FN void program_tokens(RtProgram *p, int32_t n)
 {
 	if (p->tokens_capacity - p->ntokens >= n)
@@ -154,7 +153,8 @@ RT_FN const char *program_pairing(const RtProgram *p, RtItem *item, const char *
 {
 	const RtModel *m = p->model;
 	const int task = m->nheads > 0 ? m->heads[0].task : RT_TASK_EMBED;
-	const int chooses = task == RT_TASK_CHOICE, needs = task == RT_TASK_QA || task == RT_TASK_RANK || chooses,
+	const int chooses = task == RT_TASK_CHOICE,
+			  needs = task == RT_TASK_QA || task == RT_TASK_RANK || chooses || p->options.similarity,
 			  refuses = task == RT_TASK_TAG || task == RT_TASK_EMBED || m->late || !m->takes_pairs;
 	if (p->options.query && m->late)
 		return tab ? "the line has a tab; with --query it is one document" : NULL;
@@ -248,18 +248,37 @@ RT_FN int program_read_choices(RtProgram *p, RtItem *item)
 	return good;
 }
 
+/* Reads the two texts of a line for themselves, each with the prompt. False after an error. */
+RT_FN int program_read_two(RtProgram *p, RtItem *item)
+{
+	const char *const texts[] = {item->text, item->pair};
+	const size_t bytes[] = {item->text_bytes, item->pair_bytes};
+	int good = 1;
+	item->pair = NULL;
+	for (item->choices = 0; good && item->choices < 2; item->choices++) {
+		item->text_bytes = bytes[item->choices];
+		item->text = prompt_text(p, texts[item->choices], &item->text_bytes);
+		good = program_read_windows(p, item);
+	}
+	return good;
+}
+
 /* Makes tokens of the prompt and item->text. */
 RT_FN void program_read_prompted(RtProgram *p, RtItem *item)
 {
 	const RtItem plain = *item;
 	int good;
-	item->text = prompt_text(p, item->text, &item->text_bytes);
-	if (p->zero_shot)
-		good = zero_shot_read(p, item);
-	else if (program_chooses(p->model))
-		good = program_read_choices(p, item);
-	else
-		good = program_read_windows(p, item);
+	if (p->options.similarity) {
+		good = program_read_two(p, item);
+	} else {
+		item->text = prompt_text(p, item->text, &item->text_bytes);
+		if (p->zero_shot)
+			good = zero_shot_read(p, item);
+		else if (program_chooses(p->model))
+			good = program_read_choices(p, item);
+		else
+			good = program_read_windows(p, item);
+	}
 	if (!good)
 		program_drop(p, item);
 	item->text = plain.text;

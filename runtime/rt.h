@@ -97,6 +97,14 @@ enum { RT_STORED_F32, RT_STORED_F16, RT_STORED_BF16 };
 RT_INLINE int rt_min(int a, int b) { return a < b ? a : b; }
 RT_INLINE int rt_max(int a, int b) { return a > b ? a : b; }
 
+/* An option that is a number of rows. */
+RT_INLINE int rt_count(double option)
+{
+	if (!(option > 0))
+		return 0;
+	return option < 1 << 30 ? (int)option : 1 << 30;
+}
+
 /* How many of n elements a share selects: the nearest number, at least one if n > 0 (as attrs_kept in
  * ir/ops.c). */
 RT_INLINE int rt_share(int n, double share) { return rt_min(n, rt_max(1, (int)((double)n * share + 0.5))); }

@@ -105,29 +105,6 @@ RT_FN void task_print_masks(RtProgram *p, const RtItem *item, const RtHead *head
 
 /* ---- any ------------------------------------------------------------------------------------- */
 
-/* --raw: 32 bits, always little-endian. */
-RT_FN void task_print_word(RtProgram *p, const void *word)
-{
-	uint32_t bits;
-	memcpy(&bits, word, sizeof bits);
-	for (int shift = 0; shift < 32; shift += 8)
-		putc((int)(bits >> shift & 255), p->out);
-}
-
-RT_FN void task_print_embedding(RtProgram *p, const RtItem *item, const RtHead *head)
-{
-	const float *row = task_row(p, item, head);
-	const int32_t width = p->model->outputs[head->output].width;
-	if (p->options.raw) {
-		for (int32_t i = 0; i < width; i++)
-			task_print_word(p, &row[i]);
-		return;
-	}
-	fputs(p->options.json ? "{\"embedding\": " : "", p->out);
-	rt_json_row(p->out, row, width);
-	fputs(p->options.json ? "" : "\n", p->out);
-}
-
 RT_FN int32_t rt_layers_output(const RtModel *m)
 {
 	for (int32_t k = 0; k < m->noutputs && m->exits; k++)

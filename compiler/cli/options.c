@@ -61,6 +61,10 @@ const CommandOption build_table[] = {
 		"one program for several tasks that share the base MODEL; DIR has a checkpoint, or a "
 		"delta.safetensors that changes the base",
 		LOAD(merge)},
+	{"route", "NAME",
+		"of a sentence-transformers Router: read this route, such as query (default: the one that a plain "
+		"encode() takes)",
+		LOAD(route)},
 	{"compat", "RELEASE",
 		"how to read a tokenizer where releases of transformers differ: files (default; as transformers 4 "
 		"and "

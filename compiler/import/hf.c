@@ -245,6 +245,7 @@ static bool read_heads(HfReader *r)
 	if (!r->sbert->scores || task) { /* prompts are for what modules.json gives */
 		r->desc->nprompts = 0;
 		r->desc->default_prompt = NULL;
+		r->desc->similarity = NULL;
 	}
 	if (!task && (r->sbert->scores || (arch == ARCH_CLASSIFY && hf_is_cross_encoder(r))))
 		return add_scores(r);
@@ -389,11 +390,12 @@ static void settle_limit(HfReader *r)
 static bool read_limits(HfReader *r)
 {
 	const SbertEncoder *encoder = &r->sbert->encoder;
+	const bool ours = r->sbert->is_static; /* it has no other file with a limit */
 	double value = encoder->model_limit < length_is_none ? encoder->model_limit : 0;
 	if (value > 0)
 		r->desc->max_tokens_rule = mem_printf(
 			r->desc->mem, "%s of %s", encoder->model_limit_rule, encoder->file);
-	if (value == 0) {
+	if (value == 0 && !ours) {
 		if (!read_tokenizer_limit(r, &value))
 			return false;
 	}
@@ -426,7 +428,10 @@ ModelDesc *description_from_hf(const char *directory, const LoadOptions *options
 	desc->name = directory_name(desc, directory);
 	desc->from_config = true;
 	desc->transformers5 = options->transformers5;
-	if (!sbert_read(directory, desc, &sbert, diag)) {
+	bool read = sbert_read(directory, options->route, desc, &sbert, diag);
+	if (read && options->route && !sbert.routed)
+		read = diag_error_in(diag, EXIT_USAGE, directory, 0, "--route=%s: has no Router", options->route);
+	if (!read) {
 		description_free(desc);
 		return NULL;
 	}
@@ -443,7 +448,8 @@ ModelDesc *description_from_hf(const char *directory, const LoadOptions *options
 		.desc = desc,
 		.diag = diag,
 		.sbert = &sbert};
-	json_t *config = json_read(reader.config_path, JSON_CONFIG_BYTES_MAX, 0, diag);
+	json_t *config = sbert.is_static ? static_config(desc, sbert.directory, &sbert.encoder, diag)
+									 : json_read(reader.config_path, JSON_CONFIG_BYTES_MAX, 0, diag);
 	reader.config = config;
 	bool good = config != NULL;
 	if (good && !json_is_object(config))

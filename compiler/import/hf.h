@@ -20,6 +20,8 @@ typedef struct Sbert {
 	bool found;             /* there is a modules.json */
 	bool scores;            /* a CrossEncoder */
 	bool rows;              /* a MultiVectorEncoder: a vector for each token */
+	bool routed;            /* there is a Router */
+	bool is_static;         /* StaticEmbedding instead of an encoder */
 	bool built;             /* the modules give the head, which is in the description */
 	const char *directory;  /* of the encoder */
 	const char *activation; /* a CrossEncoder's activation_fn of config_sentence_transformers.json, or NULL */
@@ -38,11 +40,14 @@ typedef struct HfReader {
 
 /* sentence_transformers.c: reads modules.json and the folders in it, if there are any, and the encoder's
  * sentence_bert_config.json. False and messages on error. */
-bool sbert_read(const char *directory, ModelDesc *, Sbert *, Diag *);
+bool sbert_read(const char *directory, const char *route, ModelDesc *, Sbert *, Diag *);
 /* sbert_encoder.c: reads sentence_bert_config.json in the encoder's directory. */
 bool sbert_read_encoder(ModelDesc *, const char *directory, SbertEncoder *, Diag *);
 /* sbert_late.c: reads the keys for queries and documents of sentence_bert_config.json into desc->late. */
 bool sbert_read_late(ModelDesc *, const struct json_t *, const char *path, bool limited, Diag *);
+/* static_embedding.c: what config.json of a StaticEmbedding would say; sets the limit. NULL and messages on
+ * error. */
+struct json_t *static_config(ModelDesc *, const char *directory, SbertEncoder *, Diag *);
 /* cross_encoder.c: true if config.json says that a CrossEncoder was saved. */
 bool hf_is_cross_encoder(const HfReader *);
 /* Sets problem and activation of a head with labels as CrossEncoder does. */

@@ -125,6 +125,10 @@ static void set_meta(Module *module, const ModelDesc *desc)
 		module_set_meta(module, META_DEFAULT_PROMPT, desc->default_prompt);
 	if (desc->late)
 		description_late_meta(desc, module);
+	if (desc->family && desc->family->plain_tokens)
+		module_set_meta(module, META_PLAIN_TOKENS, "true");
+	if (desc->similarity)
+		module_set_meta(module, META_SIMILARITY, desc->similarity);
 }
 
 static bool build_description(const LoadOptions *options, Loaded *loaded, Diag *diag)
@@ -150,11 +154,19 @@ static bool build_description(const LoadOptions *options, Loaded *loaded, Diag *
 
 /* ---- from a module --------------------------------------------------------------------------- */
 
+static TokenizerReading tokenizer_reading(const LoadOptions *options, bool alone)
+{
+	if (alone)
+		return TOKENIZER_ALONE;
+	return options->transformers5 ? TOKENIZER_FIVE : TOKENIZER_FILES;
+}
+
 TokenizerDesc *description_tokenizer(
 	const ModelDesc *desc, const LoadOptions *options, MemArena *mem, Diag *diag)
 {
+	const TokenizerReading reading = tokenizer_reading(options, desc->family && desc->family->plain_tokens);
 	TokenizerDesc *tokenizer = tokenizer_import(
-		desc->directory, desc->tokenizer, options->search, options->transformers5, mem, diag);
+		desc->directory, desc->tokenizer, options->search, reading, mem, diag);
 	for (int task = 0; tokenizer && desc->late && task < LATE_COUNT; task++)
 		if (desc->late->prefix[task])
 			tokenizer_mark(tokenizer, desc->late->prefix[task], mem);
@@ -188,8 +200,8 @@ static bool load_tokenizer(const LoadOptions *options, Loaded *loaded, Diag *dia
 	if (desc)
 		loaded->tokenizer = description_tokenizer(desc, options, loaded->mem, diag);
 	else
-		loaded->tokenizer = tokenizer_import(
-			directory ? directory : ".", name, options->search, options->transformers5, loaded->mem, diag);
+		loaded->tokenizer = tokenizer_import(directory ? directory : ".", name, options->search,
+			tokenizer_reading(options, module_meta(module, META_PLAIN_TOKENS) != NULL), loaded->mem, diag);
 	if (loaded->tokenizer && loaded->tokenizer->unknown_keys)
 		add_unknown_keys(loaded->module, loaded->tokenizer->unknown_keys);
 	return loaded->tokenizer != NULL;

@@ -14,7 +14,8 @@ typedef struct SbertReader {
 	Sbert *sbert;
 	HeadDesc *head;
 	Stage stage;
-	bool masked; /* there is a MultiVectorMask */
+	bool masked;       /* there is a MultiVectorMask */
+	const char *route; /* --route, or NULL */
 	Diag *diag;
 } SbertReader;
 

@@ -82,29 +82,13 @@ static bool read_modes(SbertReader *r, const json_t *json, const char *path)
 	return true;
 }
 
-/* Without include_prompt, the tokens of a prompt do not count. The texts of programs then have no prompt. */
+/* Without include_prompt, the tokens of a prompt do not count. */
 static bool read_include(SbertReader *r, const json_t *json, const char *path)
 {
 	bool include = true;
-	ModelDesc *desc = r->desc;
 	if (!json_member_bool(json, "include_prompt", &include, path, r->diag))
 		return false;
-	for (int32_t i = 0; i < desc->nprompts && !include; i++) {
-		const struct PromptDesc *prompt = &desc->prompt[i];
-		if (!*prompt->text)
-			continue;
-		if (desc->default_prompt && strcmp(desc->default_prompt, prompt->name) == 0)
-			return diag_error_in(r->diag, EXIT_UNSUPPORTED, path, 0,
-				"include_prompt false is not supported with the default prompt \"%.80s\"", prompt->name);
-		diag_warn(r->diag, 0,
-			"%s: include_prompt false is not supported with prompts; the program does not have the prompt "
-			"\"%.80s\"",
-			path, prompt->name);
-		memmove(
-			&desc->prompt[i], &desc->prompt[i + 1], (size_t)(desc->nprompts - i - 1) * sizeof *desc->prompt);
-		desc->nprompts--;
-		i--;
-	}
+	r->head->skips_prompt = !include && r->desc->nprompts > 0;
 	return true;
 }
 

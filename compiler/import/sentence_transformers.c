@@ -1,6 +1,7 @@
 /* import/sentence_transformers.c: modules.json of sentence-transformers -> the head of an embedder, or of a
- * CrossEncoder. The modules are a Transformer, a Pooling, and Dense, LayerNorm and Normalize on each token or
- * after the pooling. Dropout is skipped: it does nothing at inference. The builder reads weights. */
+ * CrossEncoder. The modules are a Transformer and a Pooling, or a StaticEmbedding, and Dense, LayerNorm and
+ * Normalize on each token or after the pooling. Dropout is skipped: it does nothing at inference. The
+ * builder reads weights. */
 #include <string.h>
 #include "sbert.h"
 #include "compiler/support/files.h"
@@ -40,12 +41,22 @@ static bool read_transformer(SbertReader *r, const char *folder)
 	return true;
 }
 
+/* The mean of a row for each token. */
+static bool read_static(SbertReader *r, const char *folder)
+{
+	if (*folder)
+		r->sbert->directory = mem_printf(r->desc->mem, "%s/%s", r->root, folder);
+	r->sbert->is_static = true;
+	r->head->pooling = pooling_words[POOL_MEAN];
+	return !r->sbert->scores
+		|| diag_error_in(
+			r->diag, EXIT_UNSUPPORTED, r->path, 0, "StaticEmbedding in a CrossEncoder is not supported");
+}
+
 /* Modules that programs do not have. */
 static const struct {
 	const char *type, *why;
 } refused[] = {
-	{"StaticEmbedding", "it averages rows of a table, and has no encoder"},
-	{"Router", "it takes other modules for queries than for documents; build the route of one of them"},
 	{"Asym", "it takes other modules for queries than for documents; build the route of one of them"},
 	{"WordEmbeddings", "its words are not tokens of an encoder"},
 	{"WordWeights", "it weights words, which are not tokens of an encoder"},
@@ -69,6 +80,7 @@ static const struct {
 	bool (*read)(SbertReader *, const char *);
 } modules[] = {
 	{"Transformer", STAGE_START, STAGE_START, STAGE_ENCODER, read_transformer},
+	{"StaticEmbedding", STAGE_START, STAGE_START, STAGE_POOLING, read_static},
 	{"WeightedLayerPooling", STAGE_ENCODER, STAGE_ENCODER, STAGE_ENCODER, sbert_read_layer_pooling},
 	{"Pooling", STAGE_ENCODER, STAGE_ENCODER, STAGE_POOLING, sbert_read_pooling},
 	{"Dense", STAGE_ENCODER, STAGE_POOLING, STAGE_ENCODER, sbert_read_dense},
@@ -102,10 +114,98 @@ static bool read_typed(SbertReader *r, const char *type, const char *folder, siz
 			return diag_error_in(r->diag, EXIT_UNSUPPORTED, r->path, 0,
 				"module %zu, %s, is not supported: %s", at, refused[i].type, refused[i].why);
 	return diag_error_in(r->diag, EXIT_UNSUPPORTED, r->path, 0,
-		"module type \"%s\" is not supported; known: Transformer, Pooling, WeightedLayerPooling, Dense, "
-		"LayerNorm, Dropout, Normalize",
+		"module type \"%s\" is not supported; known: Transformer, Pooling, StaticEmbedding, "
+		"WeightedLayerPooling, Dense, LayerNorm, Dropout, Normalize",
 		type);
 }
+
+static bool folder_is_plain(const char *folder)
+{
+	return !strchr(folder, '/') && strcmp(folder, ".") != 0 && strcmp(folder, "..") != 0
+		&& strlen(folder) <= NAME_BYTES_MAX;
+}
+
+/* ---- Router ---------------------------------------------------------------------------------- */
+
+static json_t *router_object(SbertReader *r, const json_t *from, const char *key, const char *path)
+{
+	json_t *object = json_object_get(from, key);
+	if (!object || json_is_object(object))
+		return object;
+	diag_error_in(r->diag, EXIT_INPUT, path, 0, "%s is %s, expected an object", key, json_kind(object));
+	return NULL;
+}
+
+/* The route that a plain encode() of texts takes, or that of --route. NULL and a message if there is none. */
+static const char *choose_route(SbertReader *r, const json_t *json, json_t *routes, const char *path)
+{
+	const json_t *parameters = router_object(r, json, "parameters", path),
+				 *mappings = json_object_get(parameters, "route_mappings");
+	const char *name = NULL, *list = "", *known;
+	bool first = true;
+	json_t *modules;
+	keys_check(KEYS_ROUTES, parameters, r->desc, path, r->diag);
+	if (!json_member_text(parameters, "default_route", &name, path, r->diag)
+		|| !json_member_bool(parameters, "allow_empty_key", &first, path, r->diag))
+		return NULL;
+	if (json_object_size(mappings) > 0 && !r->route) {
+		diag_error_in(
+			r->diag, EXIT_UNSUPPORTED, path, 0, "route_mappings is not supported; name a route with --route");
+		return NULL;
+	}
+	json_object_foreach(routes, known, modules)
+	{
+		name = name || !first ? name : known;
+		list = mem_printf(r->desc->mem, "%s%s%.80s", list, *list ? ", " : "", known);
+	}
+	if (json_object_get(routes, "text"))
+		name = "text";
+	name = r->route ? r->route : name;
+	if (name && json_is_array(json_object_get(routes, name)))
+		return name;
+	diag_error_in(r->diag, r->route ? EXIT_USAGE : EXIT_INPUT, path, 0,
+		name ? "there is no route %s; known: %s" : "%sno default_route; choose with --route: %s",
+		name ? name : "", list);
+	return NULL;
+}
+
+/* Reads the modules of one route, which lie in folders beside router_config.json. */
+static bool read_route(SbertReader *r, const json_t *json, const char *path)
+{
+	json_t *routes = router_object(r, json, "structure", path),
+		   *types = router_object(r, json, "types", path);
+	const char *name = choose_route(r, json, routes, path);
+	const json_t *route = name ? json_object_get(routes, name) : NULL;
+	keys_check(KEYS_ROUTER, json, r->desc, path, r->diag);
+	for (size_t i = 0; i < json_array_size(route); i++) {
+		const char *folder = json_string_value(json_array_get(route, i)),
+				   *type = folder ? json_string_value(json_object_get(types, folder)) : NULL;
+		if (!type || !*folder || !folder_is_plain(folder))
+			return diag_error_in(r->diag, EXIT_INPUT, path, 0,
+				"module %zu of the route %s is not a plain folder name with a type", i, name);
+		if (!read_typed(r, type, folder, i))
+			return false;
+	}
+	return name != NULL;
+}
+
+static bool read_router(SbertReader *r, const char *folder)
+{
+	char *path = mem_printf(r->desc->mem, "%s/router_config.json", r->root);
+	if (r->sbert->routed || *folder || r->stage != STAGE_START)
+		return diag_error_in(r->diag, EXIT_UNSUPPORTED, r->path, 0,
+			"a Router is only supported as the first module, in the root directory");
+	r->sbert->routed = true;
+	json_t *json = json_read(path, JSON_CONFIG_BYTES_MAX, 0, r->diag);
+	bool good = json != NULL;
+	if (good && !json_is_object(json))
+		good = diag_error_in(r->diag, EXIT_INPUT, path, 0, "is not a JSON object");
+	good = good && read_route(r, json, path);
+	json_decref(json);
+	return good;
+}
+
+/* ---- modules.json ---------------------------------------------------------------------------- */
 
 static bool read_module(SbertReader *r, const json_t *item, size_t at)
 {
@@ -119,10 +219,13 @@ static bool read_module(SbertReader *r, const json_t *item, size_t at)
 		return false;
 	if (!type)
 		return diag_error_in(r->diag, EXIT_INPUT, r->path, 0, "module %zu has no type", at);
-	if (strchr(folder, '/') || strcmp(folder, ".") == 0 || strcmp(folder, "..") == 0
-		|| strlen(folder) > NAME_BYTES_MAX)
+	if (at == 0 && strcmp(folder, ".") == 0) /* as model2vec writes it */
+		folder = "";
+	if (!folder_is_plain(folder))
 		return diag_error_in(r->diag, EXIT_INPUT, r->path, 0,
 			"path \"%s\" of module %zu is not a plain folder name", folder, at);
+	if (strcmp(sbert_last_part(type), "Router") == 0)
+		return read_router(r, folder);
 	return read_typed(r, type, folder, at);
 }
 
@@ -183,6 +286,19 @@ static bool read_kind(SbertReader *r, const json_t *json, const char *path)
 	return !r->sbert->rows || read_rows(r, json, path, kind);
 }
 
+/* Another name counts as none, which is cosine, as in sentence-transformers. */
+static bool read_similarity(SbertReader *r, const json_t *json, const char *path)
+{
+	const char *word = NULL;
+	if (!json_member_text(json, "similarity_fn_name", &word, path, r->diag))
+		return false;
+	const int at = word ? word_index(word, similarity_words, SIMILARITY_COUNT) : 0;
+	if (at < 0)
+		diag_warn(r->diag, 0, "%s: similarity_fn_name \"%.80s\" is not known; cosine applies", path, word);
+	r->desc->similarity = at > 0 ? similarity_words[at] : NULL;
+	return true;
+}
+
 static bool read_activation(SbertReader *r, const json_t *json, const char *path)
 {
 	const char *activation = NULL;
@@ -241,6 +357,7 @@ static bool read_settings(SbertReader *r)
 		good = diag_error_in(r->diag, EXIT_INPUT, path, 0, "is not a JSON object");
 	keys_check(KEYS_SETTINGS, json, r->desc, path, r->diag);
 	good = good && read_kind(r, json, path) && read_prompts(r, json, path)
+		&& (r->sbert->scores || r->sbert->rows || read_similarity(r, json, path))
 		&& (!r->sbert->scores || read_activation(r, json, path))
 		&& json_member_int(json, "truncate_dim", 1, INT32_MAX, &dim, path, r->diag);
 	if (good && !r->sbert->scores && !r->sbert->rows)
@@ -277,12 +394,13 @@ static bool read_list(SbertReader *r)
 	return good;
 }
 
-bool sbert_read(const char *directory, ModelDesc *desc, Sbert *sbert, Diag *diag)
+bool sbert_read(const char *directory, const char *route, ModelDesc *desc, Sbert *sbert, Diag *diag)
 {
 	SbertReader reader = {.root = directory,
 		.path = mem_printf(desc->mem, "%s/modules.json", directory),
 		.desc = desc,
 		.sbert = sbert,
+		.route = route,
 		.diag = diag};
 	sbert->directory = directory;
 	sbert->found = !file_is_absent(reader.path);

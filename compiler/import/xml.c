@@ -91,8 +91,7 @@ static bool check_size(xmlDocPtr document, const char *path, Diag *diag)
 		return diag_error_in(diag, EXIT_UNSUPPORTED, path, 0, "has more than %d elements", XML_ELEMENTS_MAX);
 	if (labels > XML_LABELS_MAX)
 		return diag_error_in(diag, EXIT_UNSUPPORTED, path, 0,
-			"has more than %d label elements; put labels without blanks into the attribute labels of their "
-			"head",
+			"has more than %d label elements; put labels without blanks into the attribute labels of a head",
 			XML_LABELS_MAX);
 	return true;
 }
@@ -170,6 +169,11 @@ static bool read_size(XmlReader *r, xmlNodePtr node, const char *name, int32_t m
 			name, text, most);
 	*out = (int32_t)value;
 	return true;
+}
+
+static bool attr_is_true(XmlReader *r, xmlNodePtr node, const char *name)
+{
+	return strcmp(attr_text(r->desc, node, name) ? attr_text(r->desc, node, name) : "", "true") == 0;
 }
 
 /* ---- <encoder> ------------------------------------------------------------------------------- */
@@ -307,11 +311,10 @@ static bool read_encoder(XmlReader *r, xmlNodePtr node)
 		if (!read_size(r, node, sizes[i].name, sizes[i].most, &desc->size[i]))
 			return false;
 	}
-	const char *tied = attr_text(desc, node, "tied");
-	desc->untied = tied && strcmp(tied, "false") == 0;
+	desc->untied = attr_text(desc, node, "tied") && !attr_is_true(r, node, "tied");
 	desc->activation = attr_text(desc, node, "activation");
-	desc->head_activation = desc->family->head_activation.key ? attr_text(desc, node, "head-activation")
-															  : NULL;
+	if (desc->family->head_activation.key)
+		desc->head_activation = attr_text(desc, node, "head-activation");
 	desc->conv_activation = attr_text(desc, node, "conv-activation");
 	desc->eps = strtod(attr_text(desc, node, "eps"), NULL);
 	return refuse_foreign(r, node) && read_parts(r, node) && read_rotary(r, node);
@@ -347,11 +350,6 @@ static bool read_labels(XmlReader *r, xmlNodePtr node, int32_t *count, const cha
 	return true;
 }
 
-static bool attr_is_true(XmlReader *r, xmlNodePtr node, const char *name)
-{
-	return strcmp(attr_text(r->desc, node, name) ? attr_text(r->desc, node, name) : "", "true") == 0;
-}
-
 static bool read_modules(XmlReader *r, xmlNodePtr node, HeadDesc *head)
 {
 	for (xmlNodePtr at = node->children; at; at = at->next) {
@@ -384,6 +382,7 @@ static bool read_head(XmlReader *r, xmlNodePtr node)
 		|| (strcmp(head->task, "embed") == 0 && !attr_text(r->desc, node, "normalize"));
 	if (!head->problem && head->nlabels == 1 && strcmp(head->task, "classify") == 0)
 		head->problem = "regression";
+	head->skips_prompt = attr_is_true(r, node, "skip-prompt");
 	return read_size(r, node, "dim", INT32_MAX, &head->dim) && read_modules(r, node, head);
 }
 
@@ -426,6 +425,7 @@ static bool read_model(XmlReader *r, xmlNodePtr model)
 	desc->tokenizer = child_href(desc, model, "tokenizer");
 	desc->lowercase = child(model, "tokenizer") && attr_is_true(r, child(model, "tokenizer"), "lowercase");
 	desc->outputs = attr_text(desc, model, "outputs");
+	desc->similarity = attr_text(desc, model, "similarity");
 	desc->passes = passes ? node_text(desc, passes) : NULL;
 	if (!read_size(r, model, "max-tokens", INT_MAX, &desc->max_tokens))
 		return false;

@@ -14,7 +14,7 @@
 	"label " \
 	"columns, CoNLL (a word and its tag per line, a blank line after each text) or CoNLL-U"
 #define OR_PLAIN ", or plain text: one text per line, no tabs"
-enum { FIELDS_MAX = 64, PROBE_ROWS = 20, ROWS_MAX = 1 << 26 };
+enum { FIELDS_MAX = 64, CHOICES_MAX = FIELDS_MAX, PROBE_ROWS = 20, ROWS_MAX = 1 << 26 };
 
 typedef struct Record {
 	const char *field[FIELDS_MAX];
@@ -134,7 +134,7 @@ static bool read_record(Reader *r, Record *record)
 
 /* The column of each part of a row; -1: there is none. */
 typedef struct Layout {
-	int text, pair, label, score, fields;
+	int text, pair, label, score, fields, nchoices, choice[CHOICES_MAX];
 	bool header;
 	const char *what;
 } Layout;
@@ -167,6 +167,23 @@ static int named(const Record *header, const char *names)
 	return -1;
 }
 
+/* The columns choice0, choice1, .. up to the first that is missing. */
+static void find_choices(const Record *header, Layout *layout)
+{
+	char names[64];
+	for (int k = 0; k < CHOICES_MAX; k++) {
+		snprintf(names, sizeof names, "choice%d", k);
+		layout->choice[k] = named(header, names);
+		if (layout->choice[k] < 0)
+			break;
+		layout->nchoices++;
+	}
+	if (layout->nchoices > 0) {
+		layout->pair = layout->choice[0];
+		layout->what = "columns of choices named by the header";
+	}
+}
+
 /* texts: no column of labels is needed. */
 static bool layout_of_header(const Record *header, bool texts, Layout *layout)
 {
@@ -179,6 +196,7 @@ static bool layout_of_header(const Record *header, bool texts, Layout *layout)
 		.what = "columns named by the header"};
 	if (layout->label < 0 && layout->score < 0 && !texts)
 		return false;
+	find_choices(header, layout);
 	if (header->nfields == 5
 		&& strcmp(header->field[0], "Quality") == 0) { /* MRPC: "#1 String", "#2 String" */
 		layout->text = 3;
@@ -265,6 +283,10 @@ static bool add_row(Dataset *data, const Layout *layout, const Record *record, s
 			diag, EXIT_INPUT, record->line, "score \"%s\" is not a number", record->field[layout->score]);
 	if (layout->label >= 0 && layout->score < 0)
 		row.label = record->field[layout->label];
+	row.nchoices = layout->nchoices;
+	row.choices = mem_alloc(data->mem, (size_t)layout->nchoices * sizeof *row.choices);
+	for (int k = 0; k < layout->nchoices; k++)
+		row.choices[k] = record->field[layout->choice[k]];
 	*new_row(data, capacity) = row;
 	return true;
 }
@@ -370,6 +392,8 @@ static bool parse_table(Reader *r, Dataset *data)
 	data->form = layout.label >= 0 ? DATA_LABELS : DATA_TEXTS;
 	if (layout.score >= 0)
 		data->form = DATA_SCORES;
+	else if (layout.nchoices > 0 && layout.label >= 0)
+		data->form = DATA_CHOICES;
 	for (int32_t i = layout.header; ok && i < n; i++)
 		ok = add_row(data, &layout, &probe[i], &capacity, r->diag);
 	while (ok && read_record(r, &record))

@@ -5,10 +5,11 @@
 #include "ir/ir.h"
 
 typedef enum DataForm {
-	DATA_LABELS, /* a text (or two) and a label */
-	DATA_SCORES, /* two texts and a number */
-	DATA_TAGS,   /* words, each with a tag */
-	DATA_TEXTS,  /* a text (or two) without a label; only for DATA_FOR_TEXTS */
+	DATA_LABELS,  /* a text (or two) and a label */
+	DATA_SCORES,  /* two texts and a number */
+	DATA_TAGS,    /* words, each with a tag */
+	DATA_CHOICES, /* a text, several that may go on with it, and the number of the right one */
+	DATA_TEXTS,   /* a text (or two) without a label; only for DATA_FOR_TEXTS */
 } DataForm;
 
 /* What the caller needs from a file. */
@@ -21,9 +22,11 @@ typedef enum DataUse {
 typedef struct DataRow {
 	const char *text;  /* DATA_TAGS: the words, joined by spaces */
 	const char *pair;  /* the second text; NULL: there is one text */
-	const char *label; /* DATA_LABELS */
-	double score;      /* DATA_SCORES */
-	int32_t nwords;    /* DATA_TAGS */
+	const char *label; /* DATA_LABELS, DATA_CHOICES */
+	int32_t nchoices;  /* DATA_CHOICES; `pair` is the first */
+	const char **choices;
+	double score;   /* DATA_SCORES */
+	int32_t nwords; /* DATA_TAGS */
 	const char **words, **tags;
 	int32_t line; /* first line in the file, from 1 */
 } DataRow;
@@ -40,7 +43,8 @@ typedef struct Dataset {
  *
  *   TSV      No quoting. With a header that names the columns, or without a header in one of three forms:
  *            text, label; MRPC's five columns (label, two ids, two texts); STS-B's seven to nine (score in
- *            the fifth, texts in the sixth and seventh).
+ *            the fifth, texts in the sixth and seventh). Columns choice0, choice1, .. of a header are
+ *            choices, and the label is the number of the right one.
  *   CSV      With a header and RFC 4180 quotes. The name of the file ends in .csv.
  *   CoNLL    One word per line: the word in the first column, its tag in the last. A blank line separates
  *            texts. Recognised if the first tags are O, B-TYPE or I-TYPE; or if the first column has no

@@ -1,5 +1,5 @@
 /* score.c: see score.h. The program runs texts in chunks. A row is one sequence; for embedders it is two, the
- * texts to compare. */
+ * texts to compare; in multiple choice it is one for each choice. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,11 +51,11 @@ static void add_sigmoid_loss(const Scorer *s, RowScore *to, const float *row, in
 }
 
 /* Adds -log softmax(row)[gold]. */
-static void add_loss(const Scorer *s, RowScore *to, const float *row, int32_t gold)
+static void add_loss(RowScore *to, const float *row, int32_t n, int32_t gold)
 {
-	const double top = (double)row[largest(row, s->what->width)];
+	const double top = (double)row[largest(row, n)];
 	double sum = 0;
-	for (int32_t i = 0; i < s->what->width; i++)
+	for (int32_t i = 0; i < n; i++)
 		sum += exp((double)row[i] - top);
 	to->loss += top + log(sum) - (double)row[gold];
 	to->labelled++;
@@ -76,7 +76,7 @@ static void add_tag_loss(const Scorer *s, RowScore *to, const float *row, const 
 		if (known || strcmp(tag, "O") == 0)
 			add_sigmoid_loss(s, to, row, known ? gold : -1);
 	} else if (known) {
-		add_loss(s, to, row, gold);
+		add_loss(to, row, s->what->width, gold);
 	}
 }
 
@@ -118,7 +118,20 @@ static bool score_label(Scorer *s, const DataRow *row, const float *out, RowScor
 	if (gold < 0)
 		return false;
 	to->right = largest(out, s->what->width) == gold;
-	add_loss(s, to, out, gold);
+	add_loss(to, out, s->what->width, gold);
+	return true;
+}
+
+/* out: the logit of each choice. */
+static bool score_choice(Scorer *s, const DataRow *row, const float *out, RowScore *to)
+{
+	char *end;
+	const long gold = strtol(row->label, &end, 10);
+	if (end == row->label || *end || gold < 0 || gold >= row->nchoices)
+		return diag_error_in(s->diag, EXIT_INPUT, s->path, row->line,
+			"label \"%s\" is not the number of a choice, 0 to %d", row->label, (int)row->nchoices - 1);
+	to->right = largest(out, row->nchoices) == gold;
+	add_loss(to, out, row->nchoices, (int32_t)gold);
 	return true;
 }
 
@@ -139,6 +152,8 @@ static bool score_row(Scorer *s, int32_t k, int32_t index, int32_t sequence)
 	const DataRow *row = &s->data->rows[index];
 	const float *out = s->out[k] + (size_t)sequence * (size_t)s->what->width;
 	RowScore *to = &s->rows[(size_t)k * (size_t)s->nrows + (size_t)index];
+	if (s->data->form == DATA_CHOICES)
+		return score_choice(s, row, out, to);
 	if (s->metric == METRIC_ACCURACY)
 		return score_label(s, row, out, to);
 	if (s->metric != METRIC_F1)
@@ -147,10 +162,19 @@ static bool score_row(Scorer *s, int32_t k, int32_t index, int32_t sequence)
 	return true;
 }
 
+/* The number of sequences of a row. */
+static int32_t row_sequences(const Scorer *s, int32_t index)
+{
+	if (s->data->form == DATA_CHOICES)
+		return s->data->rows[index].nchoices;
+	return s->twice ? 2 : 1;
+}
+
 static bool run_chunk(Scorer *s)
 {
 	const Scored *what = s->what;
-	const int32_t tokens = s->offsets[s->sequences], per_row = s->twice ? 2 : 1;
+	const int32_t tokens = s->offsets[s->sequences];
+	int32_t row = s->first_row;
 	float *out[OUTPUTS_MAX] = {NULL};
 	size_t floats[OUTPUTS_MAX] = {0};
 	uint32_t mask = 0;
@@ -163,11 +187,13 @@ static bool run_chunk(Scorer *s)
 		s->program->context, s->ids, s->types, s->offsets, s->sequences, mask, out, floats);
 	if (status)
 		return diag_error(s->diag, EXIT_RUN, 0, "%s", s->program->strerror(status));
-	for (int32_t k = 0; k < what->count; k++)
-		for (int32_t i = 0; i < s->sequences; i += per_row)
-			if (!score_row(s, k, s->first_row + i / per_row, i))
+	for (int32_t k = 0; k < what->count; k++) {
+		row = s->first_row;
+		for (int32_t i = 0; i < s->sequences; i += row_sequences(s, row), row++)
+			if (!score_row(s, k, row, i))
 				return false;
-	s->first_row += s->sequences / per_row;
+	}
+	s->first_row = row;
 	s->sequences = 0;
 	return true;
 }
@@ -191,14 +217,19 @@ static bool read_rows(Scorer *s, int32_t rows, int32_t room, const char *progres
 	bool good = true;
 	for (int32_t i = 0; good && i < rows; i++) {
 		const DataRow *row = &s->data->rows[i];
-		if (s->sequences >= 2 * CHUNK_TEXTS - 2
-			|| s->offsets[s->sequences] + 2 * s->what->max_tokens > room) {
+		const int32_t more = row_sequences(s, i);
+		if (s->sequences + more > 2 * CHUNK_TEXTS
+			|| s->offsets[s->sequences] + more * s->what->max_tokens > room) {
 			good = run_chunk(s);
 			if (progress)
 				progress_show(progress, i, rows);
 		}
-		good = good && add_text(s, row, row->text, s->twice ? NULL : row->pair)
-			&& (!s->twice || add_text(s, row, row->pair, NULL));
+		if (s->data->form == DATA_CHOICES)
+			for (int32_t k = 0; good && k < row->nchoices; k++)
+				good = add_text(s, row, row->text, row->choices[k]);
+		else
+			good = good && add_text(s, row, row->text, s->twice ? NULL : row->pair)
+				&& (!s->twice || add_text(s, row, row->pair, NULL));
 	}
 	good = good && (s->sequences == 0 || run_chunk(s));
 	progress_clear();
@@ -242,14 +273,18 @@ bool score_metric(const Scored *what, const Dataset *data, const char *path, Met
 		*metric = METRIC_F1;
 	else if (head->task == TASK_EMBED && form == DATA_SCORES)
 		*metric = METRIC_SPEARMAN;
-	else if ((head->task == TASK_CLASSIFY || head->task == TASK_RANK) && one_number && form != DATA_TAGS)
+	else if ((head->task == TASK_CLASSIFY || head->task == TASK_RANK) && one_number && form != DATA_TAGS
+		&& form != DATA_CHOICES)
 		*metric = METRIC_SPEARMAN;
-	else if (head->task == TASK_CLASSIFY && form == DATA_LABELS)
+	else if ((head->task == TASK_CLASSIFY && form == DATA_LABELS)
+		|| (head->task == TASK_CHOICE && form == DATA_CHOICES))
 		*metric = METRIC_ACCURACY;
 	else
 		return diag_error_in(diag, EXIT_UNSUPPORTED, path, 0,
 			"(%s) does not fit the model's task, %s: expected texts with labels for classifiers, words "
-			"with tags for taggers, pairs with scores for embedders and rankers",
+			"with tags for taggers, pairs with scores for embedders and rankers, columns choice0, choice1, "
+			".. "
+			"for multiple choice",
 			data->what, task_names[head->task]);
 	return true;
 }
@@ -304,7 +339,10 @@ bool score_head_named(const Loaded *loaded, const char *name, Scored *what, Diag
 static bool score_into(Scorer *s, int32_t limit, const char *progress)
 {
 	const Scored *what = s->what;
-	const int32_t room = CHUNK_TOKENS > 2 * what->max_tokens ? CHUNK_TOKENS : 2 * what->max_tokens;
+	int32_t most = 1;
+	for (int32_t i = 0; i < s->data->nrows; i++)
+		most = row_sequences(s, i) > most ? row_sequences(s, i) : most;
+	const int32_t least = most * what->max_tokens, room = CHUNK_TOKENS > least ? CHUNK_TOKENS : least;
 	s->ids = checked_calloc((size_t)room, sizeof(int32_t));
 	s->types = checked_calloc((size_t)room, sizeof(int32_t));
 	s->start = checked_calloc((size_t)room, sizeof(int32_t));

@@ -17,6 +17,8 @@ const char *const pooling_words[POOLING_COUNT] = {
 #include "ir/enums.def"
 	POOLING(POOLER, pooler) POOLING(LATE, late)};
 
+const char *const similarity_words[SIMILARITY_COUNT] = {"cosine", "dot", "euclidean", "manhattan"};
+
 #define BIAS(NAME, text) [BIAS_##NAME] = text,
 const char *const bias_words[BIAS_COUNT] = {
 #include "biases.def"

@@ -58,6 +58,7 @@ typedef struct HeadDesc {
 	const char *tensors;               /* stem of its weights; NULL: the family's for the task */
 	const char *pooling;    /* one or more of pooling_words, separated by spaces; NULL: the family's */
 	bool normalize;         /* of modules: scale the result to unit length */
+	bool skips_prompt;      /* the tokens of a prompt are not pooled */
 	int32_t dim;            /* of modules: keep the first numbers of the result; 0: all */
 	const char *activation; /* classify, rank: of the scores, as activation.c names it; NULL: none */
 	/* of modules: size of the embeddings that the Pooling module's config.json gives; 0: not given */
@@ -134,6 +135,7 @@ typedef struct ModelDesc {
 	} *prompt;
 	const char *default_prompt; /* the name of one of them; NULL: none */
 	LateDesc *late;             /* of the task multi-vector; NULL: none */
+	const char *similarity;     /* of embeddings, a word of similarity_words; NULL: cosine */
 	const char *unknown_keys;   /* of JSON files, as "FILE: KEY, KEY; FILE: KEY"; NULL: none */
 	int32_t max_tokens;
 	const char *max_tokens_rule; /* origin of max_tokens */
@@ -158,6 +160,7 @@ typedef struct LoadOptions {
 	const char *search[16]; /* --search DIR, NULL-terminated */
 	bool transformers5;     /* --compat=transformers5 */
 	const char *merge;      /* --merge=NAME=DIR,..; NULL: none */
+	const char *route;      /* --route: of a Router of sentence-transformers; NULL: its default */
 	bool merge_later;       /* the pipeline has merge-tasks: keep one graph per task until then */
 	const ModelDesc *base;  /* the base, while a directory of --merge is read */
 } LoadOptions;
@@ -188,6 +191,9 @@ char *name_from_text(MemArena *, const char *text);
  * linear of a classifier makes of each token. */
 enum { POOLING_POOLER = POOL_COUNT, POOLING_LATE, POOLING_COUNT };
 extern const char *const pooling_words[POOLING_COUNT];
+/* How embeddings are compared, as SimilarityFunction of sentence-transformers. */
+enum { SIMILARITY_COUNT = 4 };
+extern const char *const similarity_words[SIMILARITY_COUNT]; /* "cosine" "dot" "euclidean" "manhattan" */
 /* The index of word in list, or -1. */
 int word_index(const char *word, const char *const *list, int count);
 /* The labels LABEL_0 .. LABEL_(n-1), transformers' default names. */

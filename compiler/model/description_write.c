@@ -137,6 +137,7 @@ static void write_head(const HeadDesc *head, FILE *out)
 	write_attr(out, "activation", head->activation);
 	if (strcmp(head->task, "embed") == 0)
 		write_attr(out, "normalize", head->normalize ? "true" : "false");
+	write_attr(out, "skip-prompt", head->skips_prompt ? "true" : NULL);
 	if (head->dim)
 		fprintf(out, " dim=\"%d\"", head->dim);
 	if (attribute)
@@ -255,6 +256,7 @@ bool description_write(const ModelDesc *desc, const char *why, FILE *out)
 	if (!desc->nmerges) { /* with several tasks, the smallest limit of the tasks applies */
 		fprintf(out, " max-tokens=\"%d\"", desc->max_tokens);
 		write_attr(out, "outputs", desc->outputs);
+		write_attr(out, "similarity", desc->similarity);
 	}
 	fputs(">\n", out);
 	if (desc->max_tokens_rule && !desc->nmerges)

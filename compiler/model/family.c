@@ -147,6 +147,10 @@ static bool has_layers(const Builder *b, const char *prefix)
 static void find_prefix(Builder *b)
 {
 	const Family *family = b->desc->family;
+	if (!family->layers) { /* a table alone, which has one name */
+		b->prefix = family->prefixes[0];
+		return;
+	}
 	for (int i = 0; family->prefixes[i] && !b->failed; i++)
 		if (builder_has(b, builder_text(b, "%s%s.weight", family->prefixes[i], family->words))) {
 			b->prefix = family->prefixes[i];

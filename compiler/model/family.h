@@ -83,6 +83,7 @@ typedef struct Family {
 	bool typeless;      /* there may be no table of types: a model of 0 types */
 	bool segments;      /* the graph has the input %types even if the table of types has one row */
 	Attends attends;    /* how many columns attention has */
+	bool plain_tokens;  /* only tokenizer.json counts, and texts get no special tokens */
 	bool skips_padding; /* positions start at padding + 1; padding tokens have none */
 	Value *(*encoder)(Builder *); /* the last hidden state f32[S,H]; NULL on error */
 	HeadSpec head[TASK_COUNT];    /* rank uses the row of classify; embed needs none */

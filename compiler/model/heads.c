@@ -23,27 +23,31 @@ static Value *build_pooler(Builder *b)
 	return b->pooled = build_unary(b, OP_TANH, row, origin);
 }
 
-static Value *build_pool(Builder *b, Value *rows, Pool mode, const char *origin)
+static Value *build_pool(Builder *b, Value *rows, Pool mode, bool skips, const char *origin)
 {
-	const Attrs attr = {.has = A_mode, .mode = mode};
+	const Attrs attr = {.has = A_mode | (skips ? A_option : 0), .mode = mode, .option = OPTION_PROMPT};
+	if (skips)
+		module_set_option(b->module, OPTION_PROMPT, 0);
 	return build_op(b, OP_POOL, &rows, 1, &attr, origin);
 }
 
 /* The result of one word of `pooling` on the rows f32[S,H]: f32[H]. */
-static Value *build_pooling_part(Builder *b, const char *word, Value *rows, const char *origin)
+static Value *build_pooling_part(
+	Builder *b, const HeadDesc *head, const char *word, Value *rows, const char *origin)
 {
 	const int pooling = word_index(word, pooling_words, POOLING_COUNT);
-	return pooling == POOLING_POOLER ? build_pooler(b) : build_pool(b, rows, (Pool)pooling, origin);
+	return pooling == POOLING_POOLER ? build_pooler(b)
+									 : build_pool(b, rows, (Pool)pooling, head->skips_prompt, origin);
 }
 
 /* The results of all n words, concatenated: f32[n*H]. */
-static Value *build_pooling(Builder *b, const char *pooling, Value *rows, const char *origin)
+static Value *build_pooling(Builder *b, const HeadDesc *head, Value *rows, const char *origin)
 {
 	Value *parts[POOLINGS_MAX]; /* description_check has checked the words and their number */
 	int count = 0;
-	char *words = builder_text(b, "%s", pooling), *rest;
+	char *words = builder_text(b, "%s", head->pooling), *rest;
 	for (char *word = strtok_r(words, " ", &rest); word; word = strtok_r(NULL, " ", &rest))
-		parts[count++] = build_pooling_part(b, word, rows, origin);
+		parts[count++] = build_pooling_part(b, head, word, rows, origin);
 	Attrs attr = {.has = A_axis, .axis = 0};
 	return count == 1 ? parts[0] : build_op(b, OP_CONCAT, parts, count, &attr, origin);
 }
@@ -80,7 +84,7 @@ Value *head_transform(
 Value *head_embed(Builder *b, const HeadDesc *head, const char *origin)
 {
 	Value *rows = build_modules(b, head, true, b->hidden, origin);
-	Value *x = build_pooling(b, head->pooling, rows, origin);
+	Value *x = build_pooling(b, head, rows, origin);
 	const int64_t width = rows ? rows->type.dim[1].plus : 0;
 	if (head->pooled && x && head->pooled != width) /* only informative, so a warning */
 		diag_warn(b->diag, 0,
@@ -99,10 +103,10 @@ Value *head_embed(Builder *b, const HeadDesc *head, const char *origin)
 Value *head_classify(Builder *b, const HeadDesc *head, const char *origin)
 {
 	const bool late = strcmp(head->pooling, pooling_words[POOLING_LATE]) == 0;
-	Value *x = late ? b->hidden : build_pooling(b, head->pooling, b->hidden, origin);
+	Value *x = late ? b->hidden : build_pooling(b, head, b->hidden, origin);
 	x = head_transform(b, head, x, b->desc->hidden, SIZE_HIDDEN, origin);
 	if (late) /* the mean of the scores: the last linear passes a mean on */
-		x = build_pool(b, x, POOL_MEAN, origin);
+		x = build_pool(b, x, POOL_MEAN, false, origin);
 	const char *stem = head_stem(b, head, head_spec(b, head)->out);
 	const int32_t width = head_task(head) == TASK_CHOICE ? 1 : head->nlabels;
 	x = build_linear(b, x, stem, width, SIZE_LABELS, origin);

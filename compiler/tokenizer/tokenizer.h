@@ -4,12 +4,13 @@
 #include "codegen/codegen.h"
 #include "compiler/support/json_file.h"
 
+/* How the files of a tokenizer are read: as transformers 4.57 and the tokenizers library do; as transformers
+ * 5.24 does; or tokenizer.json alone, without special tokens around texts, as StaticEmbedding does. */
+typedef enum TokenizerReading { TOKENIZER_FILES, TOKENIZER_FIVE, TOKENIZER_ALONE } TokenizerReading;
 /* tokenizer_import.c: reads a tokenizer from tokenizer.json, or from the main file of an older form
- * ("vocab.txt") with tokenizer_config.json beside it. The result lives in mem. Releases of transformers read
- * some directories differently: bertc reads them as transformers 4.57 and the tokenizers library, or as
- * transformers 5.24 (transformers5). */
-TokenizerDesc *tokenizer_import(const char *directory, const char *file, const char *const *search,
-	bool transformers5, MemArena *, Diag *);
+ * ("vocab.txt") with tokenizer_config.json beside it. The result lives in mem. */
+TokenizerDesc *tokenizer_import(
+	const char *directory, const char *file, const char *const *search, TokenizerReading, MemArena *, Diag *);
 /* normalizers.c: lowers texts before all other steps, if the tokenizer does not lower them itself. False: it
  * has too many steps already. */
 bool tokenizer_lower(TokenizerDesc *);

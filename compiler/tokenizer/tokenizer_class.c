@@ -51,6 +51,8 @@ static void decide_class(TokenizerImport *import, const char *name, const char *
 
 bool import_class(TokenizerImport *import)
 {
+	if (import->alone)
+		return true;
 	const char *path, *name = json_string_value(json_object_get(import->config, "tokenizer_class"));
 	json_t *model = name ? json_object() : import_beside(import, "config.json", &path);
 	const char *type = json_string_value(json_object_get(model, "model_type"));

@@ -185,8 +185,8 @@ json_t *import_beside(TokenizerImport *import, const char *name, const char **pa
 static json_t *read_legacy(TokenizerImport *import, const char *name, const char **path)
 {
 	*path = name;
-	return json_object_get(import->config, "added_tokens_decoder") ? json_object()
-																   : import_beside(import, name, path);
+	const bool none = import->alone || json_object_get(import->config, "added_tokens_decoder");
+	return none ? json_object() : import_beside(import, name, path);
 }
 
 /* Special tokens first: the library prefers them if two added tokens match the same text. */
@@ -268,7 +268,7 @@ static bool read_json(TokenizerImport *import)
 	TokenizerImport five = *import;
 	five.desc = &desc;
 	good = good && read_rest(import, root);
-	if (good && !import->transformers5)
+	if (good && !import->transformers5 && !import->alone)
 		note_differences(import, five, root);
 	good = good && import_truncation(import, root);
 	json_decref(root);
@@ -314,6 +314,8 @@ static bool import_all(TokenizerImport *import)
 		diag_decide(import->diag, "special tokens",
 			"read as text, from split_special_tokens of tokenizer_config.json");
 	desc->max_length = limit >= 1 && limit < 1e6 ? (int32_t)limit : 0;
+	if (import->alone)
+		set_template(import, &(TemplateItem){PIECE_A, 0, 0}, 1, NULL, 0);
 	return import_segments(import);
 }
 
@@ -331,17 +333,21 @@ const char *tokenizer_file(const char *directory, MemArena *mem)
 }
 
 TokenizerDesc *tokenizer_import(const char *directory, const char *file, const char *const *search,
-	bool transformers5, MemArena *mem, Diag *diag)
+	TokenizerReading reading, MemArena *mem, Diag *diag)
 {
+	const bool alone = reading == TOKENIZER_ALONE;
 	TokenizerImport import = {.mem = mem,
 		.diag = diag,
-		.transformers5 = transformers5,
+		.transformers5 = reading == TOKENIZER_FIVE,
+		.alone = alone,
 		.desc = mem_alloc(mem, sizeof(TokenizerDesc)),
 		.vocab = json_object(),
 		.added_ids = json_object()};
 	const char *special_path;
 	import.path = file_find(directory, file, search, mem, diag);
-	import.config = import.path ? import_beside(&import, "tokenizer_config.json", &import.config_path) : NULL;
+	if (import.path)
+		import.config = alone ? json_object()
+							  : import_beside(&import, "tokenizer_config.json", &import.config_path);
 	import.special = import.config ? read_legacy(&import, "special_tokens_map.json", &special_path) : NULL;
 	import.added_json = import.special ? read_legacy(&import, "added_tokens.json", &import.added_path) : NULL;
 	bool fine = import.added_json && import_all(&import);

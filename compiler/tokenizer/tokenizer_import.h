@@ -49,6 +49,7 @@ typedef struct TokenizerImport {
 	const char *config_path; /* of tokenizer_config.json */
 	TokenizerDesc *desc;
 	bool transformers5;          /* reads as release 5, not 4 */
+	bool alone;                  /* TOKENIZER_ALONE */
 	const char *class_name;      /* as given; NULL: not given */
 	const TokenizerClass *class; /* NULL: none that we know */
 	bool overrides;              /* the class has the settings of BertNormalizer */

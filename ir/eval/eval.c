@@ -135,6 +135,8 @@ static bool run_nodes(Run *run, Diag *diag)
 			return true;
 		}
 		bool good = node_eval(node, run->symbols, args, results, diag);
+		if (good && node->op == OP_POOL && (node->attr.has & A_option))
+			eval_pool(node, args, results, option_value(run->graph, node));
 		for (int i = 0; i < node->nresults; i++)
 			run->arrays[value_map_find(&run->map, node->results[i])] = results[i];
 		if (!good)

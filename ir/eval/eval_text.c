@@ -164,15 +164,15 @@ bool eval_ROTARY(const Node *node, const EvalArray *const *args, EvalArray *resu
 
 /* ---- texts ----------------------------------------------------------------------------------- */
 
-/* Pools one column of a[S,H], every `hidden`-th number from `column` on. S > 0. */
-static double pool_column(Pool mode, const double *column, int64_t hidden, int64_t tokens)
+/* Pools one column of a[S,H], every `hidden`-th number from `column` on, from row `first` on. first < S. */
+static double pool_column(Pool mode, const double *column, int64_t hidden, int64_t first, int64_t tokens)
 {
 	double sum = 0, weights = 0, largest = -INFINITY;
 	if (mode == POOL_FIRST)
-		return column[0];
+		return column[first * hidden];
 	if (mode == POOL_LAST)
 		return column[(tokens - 1) * hidden];
-	for (int64_t t = 0; t < tokens; t++) {
+	for (int64_t t = first; t < tokens; t++) {
 		double x = column[t * hidden], weight = mode == POOL_MEAN_WEIGHTED ? (double)(t + 1) : 1;
 		sum += weight * x;
 		weights += weight;
@@ -180,21 +180,28 @@ static double pool_column(Pool mode, const double *column, int64_t hidden, int64
 	}
 	switch (mode) {
 	case POOL_MAX: return largest;
-	case POOL_MEAN_SQRT: return sum / sqrt((double)tokens);
+	case POOL_MEAN_SQRT: return sum / sqrt(weights);
 	default: return sum / weights;
 	}
+}
+
+void eval_pool(const Node *node, const EvalArray *const *args, EvalArray *results, double skipped)
+{
+	Pool mode = node->attr.has & A_mode ? node->attr.mode : POOL_FIRST;
+	int64_t tokens = args[0]->dim[0], hidden = args[0]->dim[1];
+	int64_t first = skipped < (double)tokens ? (int64_t)fmax(skipped, 0) : tokens;
+	double *owned;
+	const double *x = eval_doubles(args[0], &owned);
+	first = first == tokens && mode == POOL_FIRST ? 0 : first;
+	for (int64_t j = 0; j < hidden; j++)
+		results[0].v[j] = first < tokens ? pool_column(mode, x + j, hidden, first, tokens) : 0;
+	free(owned);
 }
 
 bool eval_POOL(const Node *node, const EvalArray *const *args, EvalArray *results, Diag *diag)
 {
 	(void)diag;
-	Pool mode = node->attr.has & A_mode ? node->attr.mode : POOL_FIRST;
-	int64_t tokens = args[0]->dim[0], hidden = args[0]->dim[1];
-	double *owned;
-	const double *x = eval_doubles(args[0], &owned);
-	for (int64_t j = 0; tokens > 0 && j < hidden; j++)
-		results[0].v[j] = pool_column(mode, x + j, hidden, tokens);
-	free(owned);
+	eval_pool(node, args, results, 0);
 	return true;
 }
 

@@ -215,7 +215,9 @@ bool infer_POOL(const Node *node, Type results[RESULTS_MAX], Diag *diag)
 	if (!expect_float(node, 0, diag) || !expect_rank(node, 0, 2, 2, diag))
 		return false;
 	results[0] = type_make(DT_F32, 1, arg_type(node, 0)->dim[1]);
-	return true;
+	return !(node->attr.has & A_option) || dim_equal(arg_type(node, 0)->dim[0], dim_symbol(1))
+		|| node_error(node, diag,
+			"%s is %s; the first rows are those of the prompt only where all tokens have one", ARG_TEXT(0));
 }
 
 bool infer_EXIT(const Node *node, Type results[RESULTS_MAX], Diag *diag)

@@ -75,7 +75,8 @@ bool fuse_first_row(Graph *graph, PassRun *run)
 	/* Backwards, so that the walk meets pools that were moved up. */
 	for (Node *pool = graph->last, *prev; pool; pool = prev) {
 		prev = pool->prev;
-		if (pool->op != OP_POOL || pool->attr.mode != POOL_FIRST || !pool->args[0]->node)
+		if (pool->op != OP_POOL || pool->attr.mode != POOL_FIRST || (pool->attr.has & A_option)
+			|| !pool->args[0]->node)
 			continue;
 		Node *node = pool->args[0]->node;
 		if (!node_takes_first_row(node) || !node_rows_fit(node))

@@ -9,17 +9,21 @@ RT_INLINE void position_ids_i32__scalar(int32_t *out, int tokens, int start)
 }
 
 /* out[H] from x[tokens][H]; mode is RT_POOL_*. MEAN_SQRT divides the sum by sqrt(tokens); MEAN_WEIGHTED gives
- * row i the weight i + 1. A text without tokens gives zeros. */
-RT_INLINE void pool_f32__scalar(float *out, const float *x, int tokens, int H, int mode)
+ * row i the weight i + 1. The first `skipped` rows do not count; if no row is left, FIRST is row 0 and the
+ * others are zeros. A text without tokens gives zeros. */
+RT_INLINE void pool_f32__scalar(float *out, const float *x, int tokens, int H, int mode, int skipped)
 {
-	if (tokens == 0) {
+	const int first = mode == RT_POOL_FIRST && skipped >= tokens ? 0 : skipped;
+	if (first >= tokens) {
 		memset(out, 0, (size_t)H * sizeof *out);
 		return;
 	}
 	enum { COLUMNS = 16 }; /* a cache line of every row at a time */
-	double n = tokens, weights = n;
+	double n = tokens - first, weights = n;
+	x += (size_t)first * (size_t)H;
+	tokens -= first;
 	if (mode == RT_POOL_MEAN_WEIGHTED)
-		weights = n * (n + 1) / 2;
+		weights = n * (n + 1) / 2 + n * first;
 	else if (mode == RT_POOL_MEAN_SQRT)
 		weights = sqrt(n);
 	for (int i = 0; i < H; i += COLUMNS) {
@@ -30,7 +34,7 @@ RT_INLINE void pool_f32__scalar(float *out, const float *x, int tokens, int H, i
 		memcpy(top, x + i, (size_t)width * sizeof *top);
 		for (int t = 0; t < tokens && mode != RT_POOL_FIRST && mode != RT_POOL_LAST; t++) {
 			const float *row = x + (size_t)t * (size_t)H + i;
-			const double weight = mode == RT_POOL_MEAN_WEIGHTED ? t + 1 : 1;
+			const double weight = mode == RT_POOL_MEAN_WEIGHTED ? first + t + 1 : 1;
 			for (int j = 0; j < width; j++) {
 				top[j] = row[j] > top[j] ? row[j] : top[j];
 				sum[j] += (double)row[j] * weight;

@@ -18,6 +18,8 @@ FILES = {
     "DROPOUT": "config.json of Dropout",
     "MASK": "config.json of MultiVectorMask",
     "CLUSTERS": "config.json of HierarchicalTokenPooling",
+    "ROUTER": "router_config.json",
+    "ROUTES": "parameters of router_config.json",
     "OTHER": "config.json of modules that are not supported",
     "TOKENIZER": "tokenizer.json",
     "TOKENIZER_CONFIG": "tokenizer_config.json",

@@ -77,25 +77,26 @@ static void check_embed(void)
 	}
 }
 
-/* One column of x[tokens][width] as one number. */
-static double pool_exact(int mode, const float *column, int tokens, int width)
+/* One column of x[tokens][width] as one number, from row `first` on. */
+static double pool_exact(int mode, const float *column, int first, int tokens, int width)
 {
-	double sum = 0, top = -INFINITY, weighted = 0, n = tokens;
-	if (!tokens)
-		return 0;
-	for (int t = 0; t < tokens; t++) {
+	double sum = 0, top = -INFINITY, weighted = 0, weights = 0, n = tokens - first;
+	if (first >= tokens)
+		return mode == RT_POOL_FIRST && tokens ? (double)column[0] : 0;
+	for (int t = first; t < tokens; t++) {
 		const double x = (double)column[t * width];
 		sum += x;
 		weighted += x * (t + 1);
+		weights += t + 1;
 		top = fmax(top, x);
 	}
 	switch (mode) {
-	case RT_POOL_FIRST: return (double)column[0];
+	case RT_POOL_FIRST: return (double)column[first * width];
 	case RT_POOL_LAST: return (double)column[(tokens - 1) * width];
 	case RT_POOL_MEAN: return sum / n;
 	case RT_POOL_MAX: return top;
 	case RT_POOL_MEAN_SQRT: return sum / sqrt(n);
-	default: return weighted / (n * (n + 1) / 2);
+	default: return weighted / weights;
 	}
 }
 
@@ -105,12 +106,13 @@ static void check_rows(void)
 		enum { H = 5 };
 		float *x = random_floats((size_t)(tokens * H) + 1), out[H];
 		int32_t at[6] = {0};
-		for (int mode = RT_POOL_FIRST; mode <= RT_POOL_MEAN_WEIGHTED; mode++) {
-			pool_f32__scalar(out, x, tokens, H, mode);
-			for (int i = 0; i < H; i++)
-				check_near(
-					"pool_f32__scalar", "mode", mode, out[i], pool_exact(mode, x + i, tokens, H), 0, 1e-6);
-		}
+		for (int mode = RT_POOL_FIRST; mode <= RT_POOL_MEAN_WEIGHTED; mode++)
+			for (int first = 0; first <= tokens + 1; first++) {
+				pool_f32__scalar(out, x, tokens, H, mode, first);
+				for (int i = 0; i < H; i++)
+					check_near("pool_f32__scalar", "mode", mode, out[i],
+						pool_exact(mode, x + i, first, tokens, H), 0, 1e-6);
+			}
 		position_ids_i32__scalar(at, tokens, 2);
 		for (int t = 0; t < 6; t++)
 			check_near("position_ids_i32__scalar", "tokens", t, (float)at[t], t < tokens ? t + 2 : 0, 0, 0);

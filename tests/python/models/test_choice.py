@@ -7,7 +7,7 @@ summaries of every kind; programs on text, on ids and in windows.
 import json, sys
 import numpy as np, torch
 from transformers import AutoTokenizer
-from _support import FULL, TMP, build, compare, run
+from _support import BERTC, FULL, TMP, build, compare, run
 from checkpoints import agree, evaluate, rewrite_config
 from make_model import FAMILIES, random_model, randomize, reference
 
@@ -108,6 +108,24 @@ def on_text(family, seed):
         got, said = answers(program, lines + ["1\t2"], *options, code=1)
         assert len(got) == 1 and message in said, (name, got, said)
     windows(model, tokenizer, program)
+    if family == "bert":
+        scored(model, tokenizer, directory)
+
+
+def scored(model, tokenizer, directory):
+    """bertc eval counts the rows whose best choice is the labelled one."""
+    texts = ["zeku lomi", "what is moti", "a", "kuna", "tara vobe", "nasi poto 42"]
+    rows = [(t, *(f"{a} {t[::-1]}" for a in ("one", "dela moti", "")), k % 3) for k, t in enumerate(texts)]
+    right = sum(int(expected(model, tokenizer, row[:4]).argmax()) == row[4] for row in rows)
+    table = [("text", "choice0", "choice1", "choice2", "label"), *rows]
+    data = TMP / "choices.tsv"
+    data.write_text("".join("\t".join(map(str, row)) + "\n" for row in table))
+    build = json.loads(run(BERTC, "eval", directory, "--data", data, "--json", "--max-tokens=64").stdout)
+    assert build["builds"][0]["right"] == right and build["builds"][0]["of"] == len(rows), (build, right)
+    assert 0 < right < len(rows), right
+    data.write_text("text\tchoice0\tchoice1\tlabel\na\tb\tc\t2\n")
+    p = run(BERTC, "eval", directory, "--data", data, check=False)
+    assert p.returncode == 3 and b"is not the number of a choice, 0 to 1" in p.stderr, p.stderr
 
 
 def windows(model, tokenizer, program):

@@ -4,49 +4,15 @@ evaluator gives the numbers, and programs the printed answers. The library is th
 import json, shutil
 import torch
 from torch import nn
-from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
-from _support import *
-from checkpoints import agree, evaluate, loads, rewrite_config
-from make_model import random_model
-
-try:
-    from sentence_transformers import CrossEncoder, SentenceTransformer
-    from sentence_transformers.base.modules import Dense, Normalize, Transformer
-    from sentence_transformers.sentence_transformer.modules import LayerNorm, Pooling, WeightedLayerPooling
-except ImportError:
-    skip("no sentence-transformers")
+from transformers import AutoModelForSequenceClassification, pipeline
+from sbert import *
+from checkpoints import agree, evaluate
+from sentence_transformers import CrossEncoder
+from sentence_transformers.sentence_transformer.modules import WeightedLayerPooling
 
 TEXTS = ["banana moti, sela!", "zeku lomi tara vobe. kuna? nasi-poto 42", "dela " * 9, ""]
 PAIRS = [("what is moti", "sela banana moti"), ("a", "b c"), ("kuna", "dela " * 20)]
 checks = 0
-
-
-def once(kind, seed):
-    """A random BERT with its tokenizer."""
-    path = TMP / f"base-{kind}-{seed}"
-    if not path.exists():
-        model, _ = random_model("bert", kind, seed, path, max_position_embeddings=64, type_vocab_size=2)
-        AutoTokenizer.from_pretrained(path, model_max_length=64).save_pretrained(path)
-    return path
-
-
-def copied(path, name, **config):
-    home = TMP / name
-    shutil.copytree(path, home)
-    if config:
-        rewrite_config(home, **config)
-    return home
-
-
-def set_keys(path, **keys):
-    """Changes keys of a JSON file; None removes a key."""
-    old = json.loads(path.read_text()) if path.exists() else {}
-    path.write_text(json.dumps({k: v for k, v in (old | keys).items() if v is not None}))
-
-
-def refuses(home, *words):
-    good, messages = loads(home)
-    assert not good and all(w in messages for w in words), (home, words, messages)
 
 
 def embeds(what, home):
@@ -60,38 +26,6 @@ def embeds(what, home):
     checks += 1
     return len(want[0]["embedding"])
 
-
-def saved(name, seed, *modules, **settings):
-    """Saves Transformer, then the modules, each made for the width that it gets."""
-    home = TMP / name
-    encoder = Transformer(str(once("encoder", seed)))
-    parts, width = [encoder], encoder.get_embedding_dimension()
-    torch.manual_seed(seed)
-    for make in modules:
-        parts.append(make(width))
-        if hasattr(parts[-1], "get_embedding_dimension"):
-            width = parts[-1].get_embedding_dimension()
-    SentenceTransformer(modules=parts, device="cpu", **settings).save(str(home), create_model_card=False)
-    return home
-
-
-def pool(*modes, **more):
-    return lambda width: Pooling(width, modes[0] if len(modes) == 1 else list(modes), **more)
-
-
-def dense(outputs, act=nn.Tanh(), **more):
-    return lambda width: Dense(width, outputs, activation_function=act, **more)
-
-
-def norm(width):
-    layer = LayerNorm(width)
-    nn.init.normal_(layer.norm.weight)
-    nn.init.normal_(layer.norm.bias)
-    return layer
-
-
-unit = lambda width: Normalize()
-of_tokens = dict(module_input_name="token_embeddings")
 
 # ---- pooling: words, lists in their order, repeats
 for modes in [
@@ -192,11 +126,6 @@ for name in ("query", "clustering"):
     words = run(xml, f"--prompt={name}", "moti").stdout
     assert words == run(TMP / "prompts.program", f"--prompt={name}", "moti").stdout
     assert name != "clustering" or words == run(xml, "moti").stdout
-set_keys(home / "1_Pooling" / "config.json", include_prompt=False)
-refuses(home, "include_prompt", "clustering")
-set_keys(home / "config_sentence_transformers.json", default_prompt_name=None)
-good, messages = loads(home)
-assert good and 'does not have the prompt "query"' in messages, messages
 
 home = saved("cased", 8, pool("mean", "cls"))
 set_keys(home / "tokenizer_config.json", do_lower_case=False)
@@ -212,7 +141,7 @@ texts("cut by processing_kwargs", home)
 # ---- what programs do not have
 home = saved("refused", 4, pool("mean"))
 rows = json.loads((home / "modules.json").read_text())
-types = ["StaticEmbedding", "SpladePooling", "Router", "CNN", "WordEmbeddings", "LSTM", "BoW"]
+types = ["SpladePooling", "Asym", "CNN", "WordEmbeddings", "LSTM", "BoW"]
 for row, type in enumerate(types):
     row %= 2
     changed = [dict(r) for r in rows]

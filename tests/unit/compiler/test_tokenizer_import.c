@@ -20,7 +20,7 @@ static void import_file(const char *file)
 	mem_free(mem);
 	mem = mem_new();
 	diag_init(&diag, file);
-	desc = tokenizer_import(directory, file, (const char *const[]){NULL}, false, mem, &diag);
+	desc = tokenizer_import(directory, file, (const char *const[]){NULL}, TOKENIZER_FILES, mem, &diag);
 	code = diag.errors ? diag.code : EXIT_DONE;
 	CU_ASSERT_EQUAL(desc == NULL, diag.errors > 0);
 	diag_print(&diag, out);

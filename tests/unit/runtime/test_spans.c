@@ -12,6 +12,7 @@
 #include "runtime/labels.c"
 #include "runtime/aggregate.c"
 #include "runtime/tags.c"
+#include "runtime/embeddings.c"
 #include "runtime/tasks.c"
 #include "runtime/rerank.c"
 #include "runtime/prompts.c"
