@@ -63,11 +63,12 @@ def refuses(home, *words):
 
 
 def oracle(home):
-    return MultiVectorEncoder(str(home), device="cpu", model_kwargs={"attn_implementation": "eager"})
+    keys = {"attn_implementation": "eager", "dtype": torch.float32}
+    return MultiVectorEncoder(str(home), device="cpu", model_kwargs=keys)
 
 
-def lines(program, *options, texts=TEXTS):
-    return run(program, *options, input="".join(t + "\n" for t in texts).encode()).stdout
+def lines(program, *options, texts=None):
+    return run(program, *options, input="".join(t + "\n" for t in texts or TEXTS).encode()).stdout
 
 
 def same(what, got, want):
@@ -89,13 +90,7 @@ def vectors(what, home, model=None, program=None):
         printed = lines(program, "--json", "--batch=4", *options).splitlines()
         for line, rows in zip(printed, want, strict=True):
             same((what, task, "json"), json.loads(line)["embeddings"], rows)
-        raw = lines(program, "--raw", *options)
-        for rows in want:
-            n = int.from_bytes(raw[:4], "little")
-            got = np.frombuffer(raw[4 : 4 + 4 * n * rows.shape[1]], "<f4").reshape(n, rows.shape[1])
-            same((what, task, "raw"), got, rows)
-            raw = raw[4 + got.nbytes :]
-        assert raw == b""
+        raw((what, task), lines(program, "--raw", *options), want)
         tokens = lines(program, "--tokenize", *options).splitlines()
         for line, text in zip(tokens, TEXTS, strict=True):
             seen = model.preprocess([text], task=task or None, prompt=prompt_of(model, task))
@@ -108,15 +103,26 @@ def vectors(what, home, model=None, program=None):
     return model, program
 
 
+def raw(what, data, want):
+    """The numbers of --raw."""
+    at = 0
+    for rows in want:
+        n = int.from_bytes(data[at : at + 4], "little")
+        got = np.frombuffer(data, "<f4", n * rows.shape[1], at + 4).reshape(n, rows.shape[1])
+        same(what, got, rows)
+        at += 4 + got.nbytes
+    assert at == len(data)
+
+
 def prompt_of(model, task):
     return model.prompts.get(task or model.default_prompt_name)
 
 
-def ranks(what, model, program):
+def ranks(what, model, program, queries=("moti sela?", "", "dela kuna " * 40)):
     """The program gives the scores and the order of the library."""
     global checks
     docs = TEXTS + ["moti sela banana", "kuna lomi", TEXTS[0]]
-    for query in ("moti sela?", "", "dela kuna " * 40):
+    for query in queries:
         want = model.similarity(model.encode_query([query]), model.encode_document(docs))[0].tolist()
         got = [float(x) for x in lines(program, "--query", query, texts=docs).split()]
         scale = max(1.0, *(abs(w) for w in want if w > -1e8))
@@ -212,6 +218,10 @@ for passes in "drop-layers{strategy=top keep=1}", "prune-heads{keep=1}", "prune-
     less = build(home, TMP / "less", "--cpu=baseline", f"--passes={passes}")
     got = [len(json.loads(line)) for line in lines(less, "--prompt=query").splitlines()]
     assert got == [12] * len(TEXTS), passes
+drop = "--passes=drop-layers{strategy=top keep=1}"
+checkpoint = build(home, TMP / "checkpoint", "--emit=checkpoint", drop)
+less = vectors("checkpoint", checkpoint)[1]
+assert lines(less) == lines(build(home, TMP / "less", "--cpu=baseline", drop))
 p = bertc("build", home, "-o", TMP / "pruned", "--passes=prune-tokens{layer=0 keep=0.5}", check=False)
 assert p.returncode == 4 and b"may need any token" in p.stderr, p.stderr
 short = build(home, TMP / "short", "--cpu=baseline", "--max-tokens=14")
@@ -310,7 +320,7 @@ assert loads(saved("deberta-attended", family="deberta-v2", query_expansion=fixe
 pooled = TMP / "clusters"
 rows = json.loads((pooled / "modules.json").read_text())
 for type in "HierarchicalTokenPooling", "LambdaTokenPooling", "MultiVectorMask", "Pooling", "Normalize":
-    (pooled / "modules.json").write_text(json.dumps(rows + [rows[-1] | {"type": f"x.{type}"}]))
+    (pooled / "modules.json").write_text(json.dumps(rows + [rows[-1] | {"name": "9", "type": f"x.{type}"}]))
     refuses(pooled, type)
 (pooled / "modules.json").write_text(json.dumps(rows))
 set_keys(pooled / rows[-1]["path"] / "config.json", pool_factor=0.5)
@@ -367,5 +377,9 @@ if FULL and SHARED and (SHARED / "models/minilm-l6").exists():
     parts += [MultiVectorMask(points), Normalize(**TOKENS)]
     MultiVectorEncoder(modules=parts, device="cpu").save(str(real), create_model_card=False)
     TEXTS = (SHARED / "data/text/en.txt").read_text().splitlines()[:200]
-    ranks("real", *vectors("real", real))
+    model, program = oracle(real), build(real, TMP / "real.program")
+    for task in "query", "document":
+        want = getattr(model, ENCODE[task])(TEXTS, batch_size=1, convert_to_numpy=True)
+        raw(("real", task), lines(program, "--raw", f"--prompt={task}"), want)
+    ranks("real", model, program, ["Who wrote the first book about birds?"])
 print(f"{checks} checks")
