@@ -66,15 +66,15 @@ static const struct ProgramOption {
 		"print the raw output of the head with 9 significant digits, one JSON value per line"},
 	{"hidden", NULL, RT_OPT_HIDDEN, "print the last hidden state, [tokens][hidden]"},
 	{"raw", NULL, RT_OPT_RAW,
-		"print embeddings as bytes: little-endian f32, or codes of --precision; vectors of tokens behind "
-		"their "
-		"number, an int32"},
-	{"dim", "N", RT_OPT_DIM, "embeddings: only the first N numbers, not normalised again"},
+		"print embeddings as bytes: little-endian f32, or codes of --precision; vectors of tokens follow "
+		"their number, an int32"},
+	{"dim", "N", RT_OPT_DIM, "embeddings: print only the first N numbers, not normalised again"},
 	{"precision", "NAME", RT_OPT_PRECISION,
-		"embeddings: codes of 8 bits (int8, uint8), a bit for each number (binary, ubinary), or float32 "
-		"(default), as sentence-transformers has them; ranges: only print --ranges for the texts"},
+		"embeddings: print each number as float32 (default), a code of 8 bits (int8, uint8) or a bit "
+		"(binary, ubinary), as sentence-transformers does; ranges: print the --ranges of the texts instead"},
 	{"ranges", "JSON", RT_OPT_RANGES,
-		"for int8 and uint8: least and greatest number of each dimension, as --precision=ranges prints them"},
+		"for int8 and uint8: the least and the greatest number of each dimension, as --precision=ranges "
+		"prints them"},
 	{"similarity", NULL, RT_OPT_SIMILARITY,
 		"embeddings: a line is two texts with a tab between them; print their similarity"},
 	{"tokens", NULL, RT_OPT_TOKENS,
@@ -94,7 +94,7 @@ static const struct ProgramOption {
 		"question answering: print -1 -1 if the model finds no answer"},
 	{"prompt", "NAME", RT_OPT_PROMPT,
 		"put this prompt of the model (listed below, if it has any) before each text; --prompt= uses none. "
-		"With a vector for each token, query and document also say what the texts are"},
+		"If the model has a vector for each token, query and document also choose how a text is encoded"},
 	{"query", "TEXT", RT_OPT_QUERY, "ranking: each text is a document; print its score for this query"},
 	{"top", "K", RT_OPT_TOP,
 		"with --query: print only the K best documents, sorted: INDEX (from 0) SCORE DOCUMENT"},

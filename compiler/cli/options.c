@@ -62,7 +62,7 @@ const CommandOption build_table[] = {
 		"delta.safetensors that changes the base",
 		LOAD(merge)},
 	{"route", "NAME",
-		"of a sentence-transformers Router: read this route, such as query (default: the one that a plain "
+		"for a Router of sentence-transformers: the route to build, such as query (default: the one that "
 		"encode() takes)",
 		LOAD(route)},
 	{"compat", "RELEASE",
