@@ -265,6 +265,7 @@ const Tensor *module_find_tensor(const Module *, const char *name);
 #define META_UNKNOWN_KEYS "unknown_keys"
 #define META_PROMPT "prompt."
 #define META_DEFAULT_PROMPT "default_prompt"
+#define META_LOWERCASE "lowercase" /* texts are lowered before all else */
 /* Of multi-vector models. Limits of tokens for texts without a task, queries and documents; how many tokens a
  * query has at least, the token that fills it up (missing: the mask) and that token's type; the tokens whose
  * rows are left out, one a line, and of which tasks; whether scores are divided by the rows of the query; of

@@ -20,8 +20,10 @@ static bool add_tensor(Writer *w, const Tensor *tensor, const char *source)
 	for (int32_t i = 0; i < w->ntensors; i++)
 		if (strcmp(w->tensors[i]->name, name) == 0)
 			return tensor_equal(w->tensors[i], tensor)
-				|| REFUSE(
-					w, "%s has become two different tensors, but the checkpoint can hold only one", source);
+				|| REFUSE(w,
+					"%s is read at two places, and a pass changed it at one of them, but the checkpoint has "
+					"it once; leave that linear out of the pass (exclude=), or the pass",
+					source);
 	Tensor *view = mem_alloc(w->mem, sizeof *view);
 	*view = *tensor;
 	view->name = name;

@@ -123,6 +123,8 @@ static void set_meta(Module *module, const ModelDesc *desc)
 		module_set_meta(module, META_UNKNOWN_KEYS, desc->unknown_keys);
 	if (desc->default_prompt)
 		module_set_meta(module, META_DEFAULT_PROMPT, desc->default_prompt);
+	if (desc->lowercase)
+		module_set_meta(module, META_LOWERCASE, "1");
 	if (desc->late)
 		description_late_meta(desc, module);
 	if (desc->family && desc->family->plain_tokens)
@@ -161,6 +163,16 @@ static TokenizerReading tokenizer_reading(const LoadOptions *options, bool alone
 	return options->transformers5 ? TOKENIZER_FIVE : TOKENIZER_FILES;
 }
 
+/* NULL and a message if it cannot lower texts as well. */
+static TokenizerDesc *lowered(TokenizerDesc *tokenizer, const char *path, Diag *diag)
+{
+	if (!tokenizer || tokenizer_lower(tokenizer))
+		return tokenizer;
+	diag_error_in(diag, EXIT_UNSUPPORTED, path, 0,
+		"do_lower_case needs a step of the normaliser, which already has as many steps as it can have");
+	return NULL;
+}
+
 TokenizerDesc *description_tokenizer(
 	const ModelDesc *desc, const LoadOptions *options, MemArena *mem, Diag *diag)
 {
@@ -170,11 +182,7 @@ TokenizerDesc *description_tokenizer(
 	for (int task = 0; tokenizer && desc->late && task < LATE_COUNT; task++)
 		if (desc->late->prefix[task])
 			tokenizer_mark(tokenizer, desc->late->prefix[task], mem);
-	if (!tokenizer || !desc->lowercase || tokenizer_lower(tokenizer))
-		return tokenizer;
-	diag_error_in(diag, EXIT_UNSUPPORTED, desc->path, 0,
-		"do_lower_case needs a step of the normaliser, which already has as many steps as it can have");
-	return NULL;
+	return desc->lowercase ? lowered(tokenizer, desc->path, diag) : tokenizer;
 }
 
 /* Beside those of the other files. */
@@ -202,6 +210,8 @@ static bool load_tokenizer(const LoadOptions *options, Loaded *loaded, Diag *dia
 	else
 		loaded->tokenizer = tokenizer_import(directory ? directory : ".", name, options->search,
 			tokenizer_reading(options, module_meta(module, META_PLAIN_TOKENS) != NULL), loaded->mem, diag);
+	if (!desc && module_meta(module, META_LOWERCASE))
+		loaded->tokenizer = lowered(loaded->tokenizer, options->model, diag);
 	if (loaded->tokenizer && loaded->tokenizer->unknown_keys)
 		add_unknown_keys(loaded->module, loaded->tokenizer->unknown_keys);
 	return loaded->tokenizer != NULL;

@@ -114,7 +114,7 @@ static bool read_typed(SbertReader *r, const char *type, const char *folder, siz
 			return diag_error_in(r->diag, EXIT_UNSUPPORTED, r->path, 0,
 				"module %zu, %s, is not supported: %s", at, refused[i].type, refused[i].why);
 	return diag_error_in(r->diag, EXIT_UNSUPPORTED, r->path, 0,
-		"module type \"%s\" is not supported; known: Transformer, Pooling, StaticEmbedding, "
+		"module type \"%.80s\" is not supported; known: Transformer, Pooling, StaticEmbedding, "
 		"WeightedLayerPooling, Dense, LayerNorm, Dropout, Normalize",
 		type);
 }
@@ -223,7 +223,7 @@ static bool read_module(SbertReader *r, const json_t *item, size_t at)
 		folder = "";
 	if (!folder_is_plain(folder))
 		return diag_error_in(r->diag, EXIT_INPUT, r->path, 0,
-			"path \"%s\" of module %zu is not a plain folder name", folder, at);
+			"path \"%.80s\" of module %zu is not a plain folder name", folder, at);
 	if (strcmp(sbert_last_part(type), "Router") == 0)
 		return read_router(r, folder);
 	return read_typed(r, type, folder, at);

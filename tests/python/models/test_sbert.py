@@ -134,6 +134,9 @@ tokenizer["normalizer"]["lowercase"] = False
 (home / "tokenizer.json").write_text(json.dumps(tokenizer))
 set_keys(home / "sentence_bert_config.json", do_lower_case=True, max_seq_length=9)
 texts("lowered, and cut by max_seq_length", home)
+graph = build(home, TMP / "cased.bir", "--emit=bir")
+again = build(graph, TMP / "cased-bir.program", "--cpu=baseline", f"--search={home}")
+assert run(again, "Banana MOTI").stdout == run(TMP / "cased.program", "Banana MOTI").stdout
 home = saved("short", 8, pool("mean"))
 set_keys(home / "sentence_bert_config.json", processing_kwargs={"text": {"max_length": 5}}, max_seq_length=9)
 texts("cut by processing_kwargs", home)
@@ -150,6 +153,8 @@ for row, type in enumerate(types):
     refuses(home, type, "not supported")
 (home / "modules.json").write_text(json.dumps([row | {"name": "same"} for row in rows]))
 refuses(home, "modules.json", '"same"')
+(home / "modules.json").write_text(json.dumps([rows[0] | {"type": "t" * 9999}]))
+assert len(loads(home)[1]) < 1000
 (home / "modules.json").write_text(json.dumps(rows))
 set_keys(home / "sentence_bert_config.json", strange=1)
 set_keys(home / "config_sentence_transformers.json", other=2)
