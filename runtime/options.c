@@ -35,6 +35,7 @@ enum {
 	RT_OPT_STRICT,
 	RT_OPT_OVERFLOW,
 	RT_OPT_ALLOW_NO_ANSWER,
+	RT_OPT_NULL_THRESHOLD,
 	RT_OPT_PROMPT,
 	RT_OPT_QUERY,
 	RT_OPT_LABELS,
@@ -92,12 +93,16 @@ static const struct ProgramOption {
 		"best of them"},
 	{"allow-no-answer", NULL, RT_OPT_ALLOW_NO_ANSWER,
 		"question answering: print -1 -1 if the model finds no answer"},
+	{"null-threshold", "X", RT_OPT_NULL_THRESHOLD,
+		"the same, if the logarithm of the score of no answer is above that of the best answer by more than "
+		"X (0)"},
 	{"prompt", "NAME", RT_OPT_PROMPT,
 		"put this prompt of the model (listed below, if it has any) before each text; --prompt= uses none. "
 		"If the model has a vector for each token, query and document also choose how a text is encoded"},
 	{"query", "TEXT", RT_OPT_QUERY, "ranking: each text is a document; print its score for this query"},
 	{"top", "K", RT_OPT_TOP,
-		"with --query: print only the K best documents, sorted: INDEX (from 0) SCORE DOCUMENT"},
+		"with --query: print only the K best documents, sorted: INDEX (from 0) SCORE DOCUMENT; question "
+		"answering: print the K best answers, and a blank line after each text"},
 	{"labels", "A,B,...", RT_OPT_LABELS,
 		"zero-shot classification with a model for natural language inference: choose among these labels"},
 	{"template", "TEXT", RT_OPT_TEMPLATE,
@@ -320,6 +325,12 @@ RT_FN int program_option(RtProgram *p, int code, const char *argument)
 	case RT_OPT_PROMPT: o->prompt = argument; break;
 	case RT_OPT_QUERY: o->query = argument; break;
 	case RT_OPT_ALLOW_NO_ANSWER: o->allow_no_answer = 1; break;
+	case RT_OPT_NULL_THRESHOLD:
+		o->allow_no_answer = 1;
+		o->null_threshold = strtod(argument, &end);
+		return end != argument && !*end && o->null_threshold - o->null_threshold == 0
+			? 0
+			: program_usage(p, "--null-threshold=%s: expected a number", argument);
 	case RT_OPT_SCHEME:
 		for (o->scheme = RT_SCHEMES; o->scheme > 0; o->scheme--)
 			if (strcmp(argument, rt_scheme_name(o->scheme - 1)) == 0)

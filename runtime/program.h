@@ -47,7 +47,7 @@ typedef struct RtOptions {
 	int similarity, dim, precision; /* dim: 0: all numbers; precision: PRECISION_.. of embeddings.c */
 	int overflow, threads, batch, repeat, xml, format, aggregation,
 		scheme; /* scheme: 1 + RT_SCHEME_..; 0: that of the labels */
-	double threshold, own[RT_OPTIONS_MAX];
+	double threshold, null_threshold, own[RT_OPTIONS_MAX];
 	uint32_t has_own; /* bits of the model's options that were given */
 	const char *seq, *query, *labels, *pattern, *prompt, *ranges; /* pattern: --template */
 	int top;                                                      /* --top; 0: not given */

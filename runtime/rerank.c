@@ -14,9 +14,11 @@ RT_FN int rerank_check(const RtProgram *p)
 {
 	const RtModel *m = p->model;
 	const RtOptions *o = &p->options;
-	if (!o->query)
-		return o->top ? program_usage(p, "--top needs --query") : 0;
 	const RtHead *head = m->nheads > 0 ? m->heads : NULL;
+	if (!o->query)
+		return o->top && !(head && head->task == RT_TASK_QA)
+			? program_usage(p, "--top needs --query, or a model for question answering")
+			: 0;
 	const int scores = head && (head->task == RT_TASK_RANK || head->task == RT_TASK_CLASSIFY)
 		&& m->outputs[head->output].width == 1;
 	if (!m->late && (!scores || !m->takes_pairs))

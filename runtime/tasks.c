@@ -4,50 +4,6 @@
 
 enum { TASK_CANDIDATES = 5 }; /* fill-mask */
 
-/* ---- qa -------------------------------------------------------------------------------------- */
-
-RT_FN void task_print_answer(RtProgram *p, const RtItem *item, const RtHead *head)
-{
-	RtFound found = rt_found_none();
-	const RtRun *in = NULL;
-	char spelling[1024];
-	for (int32_t i = 0; i < item->npieces; i++) {
-		const RtView view = rt_view(p, item, i, head->output);
-		double *scratch = rt_scratch(p, 2 * (size_t)rt_max(view.n, 1) * sizeof(double));
-		if (rt_found_add(&found, &view, scratch))
-			in = task_piece(p, item, i);
-	}
-	const RtAnswer best = found.best;
-	long start = -1, end = -1;
-	const char *text = "";
-	double score = best.null_score;
-	size_t bytes = 0;
-	if (in && best.first >= 0 && !(p->options.allow_no_answer && best.null_score > best.score)) {
-		score = best.score;
-		if (p->options.ids) {
-			start = best.first;
-			end = best.last + 1;
-			text = spelling;
-			bytes = task_spelling(p, in, best.first, best.last + 1, spelling, sizeof spelling);
-		} else {
-			start = found.start;
-			end = found.end;
-			text = item->pair + start;
-			bytes = (size_t)(end - start);
-		}
-	}
-	if (p->options.json) {
-		fputs("{\"answer\": ", p->out);
-		rt_json_string(p->out, text, bytes);
-		fprintf(p->out, ", \"start\": %ld, \"end\": %ld, \"score\": ", start, end);
-		rt_json_number(p->out, score);
-	} else {
-		fprintf(p->out, "%ld\t%ld\t%.6f\t", start, end, score);
-		task_print_text(p, text, bytes);
-		putc('\n', p->out);
-	}
-}
-
 /* ---- fill-mask ------------------------------------------------------------------------------- */
 
 /* The TASK_CANDIDATES best tokens of one row of logits, best first. */
@@ -167,7 +123,7 @@ RT_FN void rt_task_print(RtProgram *p, const RtItem *item)
 	switch (head->task) {
 	case RT_TASK_TAG: task_print_tags(p, item, head); break;
 	case RT_TASK_EMBED: task_print_embedding(p, item, head); break;
-	case RT_TASK_QA: task_print_answer(p, item, head); break;
+	case RT_TASK_QA: task_print_answers(p, item, head); break;
 	case RT_TASK_FILL_MASK: task_print_masks(p, item, head); break;
 	case RT_TASK_CHOICE: task_print_choices(p, item, head); break;
 	case RT_TASK_MULTI_VECTOR: vectors_print(p, item, head); break;

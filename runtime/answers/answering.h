@@ -65,19 +65,32 @@ RT_API int32_t rt_word_end(const RtTokenizer *, const char *text, size_t bytes, 
 enum { RT_ANSWER_TOKENS = 15 }; /* longest answer, as in the question-answering pipeline of transformers */
 typedef struct RtAnswer {
 	int32_t first, last;
-	double score, null_score;
-} RtAnswer; /* tokens; first -1: no candidate */
-/* logits[tokens][2]; the answer is within tokens [from, to); token 0 ([CLS]) stands for "no answer". scratch:
- * 2 * tokens doubles. */
-RT_API RtAnswer rt_answer(const float *logits, int32_t tokens, int32_t from, int32_t to, double *scratch);
-/* The best answer of several windows. start, end: bytes of whole words, as in transformers. */
+	double score;
+} RtAnswer; /* tokens */
+/* The best spans, at most `most`, best first; returns how many. logits[tokens][2]; answers are within tokens
+ * [from, to); token 0 ([CLS]) stands for "no answer", which scores *null_score. scratch: 2 * tokens
+ * doubles. */
+RT_API int32_t rt_answers(const float *logits, int32_t tokens, int32_t from, int32_t to, double *scratch,
+	RtAnswer *best, int32_t most, double *null_score);
+/* Texts that answer, found in one or more windows. start, end: bytes of whole words or, without a context,
+ * tokens. */
+typedef struct RtFoundText {
+	double score;
+	int32_t start, end, window;
+} RtFoundText;
 typedef struct RtFound {
-	RtAnswer best;
-	int32_t start, end;
+	const char *context; /* NULL: ids */
+	RtFoundText *list;
+	int32_t capacity, count, top, windows; /* top: how many answers are wanted */
+	double null_score;                     /* the least of all windows */
 } RtFound;
-RT_INLINE RtFound rt_found_none(void) { return (RtFound){{-1, -1, -1, 2}, -1, -1}; }
-/* Adds a window; true: it has the best answer so far. */
-RT_API int rt_found_add(RtFound *, const RtView *, double *scratch);
+enum { RT_FOUND_SPANS = 10 }; /* spans of a window beside 2 for each answer, as in transformers */
+/* Adds the 2 * top + RT_FOUND_SPANS best spans of a window, for which `spans` has room. Spans with the same
+ * text are one answer, whose score is their sum. If the list is full, the answer with the least score goes.
+ */
+RT_API void rt_found_add(RtFound *, const RtView *, RtAnswer *spans, double *scratch);
+/* Best first; the earlier wins a tie. */
+RT_API void rt_found_sort(RtFound *);
 
 /* ---- entailment.c ---------------------------------------------------------------------------- */
 /* The column of a model for natural language inference whose label begins with "entail", in any case; -1:

@@ -161,28 +161,34 @@ RT_API int rt_lib_spans(RtContext *c, const char *text, size_t bytes, int32_t *b
 
 /* ---- answer ---------------------------------------------------------------------------------- */
 
+enum { LIBRARY_ANSWERS = 256 }; /* enough for 21 windows; of more, the answers with the least scores go */
+
 RT_FN void library_add_answer(void *state, const RtContext *c, const RtView *view)
 {
 	(void)c;
-	rt_found_add(state, view, view->scratch);
+	RtAnswer spans[2 + RT_FOUND_SPANS];
+	rt_found_add(state, view, spans, view->scratch);
 }
 
 RT_API int rt_lib_answer(RtContext *c, const char *question, size_t bytes, const char *context,
 	size_t context_bytes, int32_t *byte_start, int32_t *byte_end, float *score, float *null_score)
 {
-	RtFound found = rt_found_none();
+	RtFoundText list[LIBRARY_ANSWERS];
+	RtFound found = {.context = context, .list = list, .capacity = LIBRARY_ANSWERS, .top = 1};
 	if (!c || !context || !byte_start || !byte_end)
 		return RT_E_ARGUMENT;
 	const int status = rt_each_window(
 		c, question, bytes, context, context_bytes, 1, library_add_answer, &found);
 	if (status != RT_OK)
 		return status;
-	*byte_start = found.start;
-	*byte_end = found.end;
+	rt_found_sort(&found);
+	const RtFoundText best = found.count > 0 ? list[0] : (RtFoundText){0, -1, -1, 0};
+	*byte_start = best.start;
+	*byte_end = best.end;
 	if (score)
-		*score = (float)(found.start < 0 ? 0 : found.best.score);
+		*score = (float)best.score;
 	if (null_score)
-		*null_score = (float)found.best.null_score;
+		*null_score = (float)found.null_score;
 	return RT_OK;
 }
 

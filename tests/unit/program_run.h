@@ -15,6 +15,7 @@
 #include "runtime/labels.c"
 #include "runtime/aggregate.c"
 #include "runtime/tags.c"
+#include "runtime/qa.c"
 #include "runtime/embeddings.c"
 #include "runtime/tasks.c"
 #include "runtime/rerank.c"

@@ -12,6 +12,7 @@
 #include "runtime/labels.c"
 #include "runtime/aggregate.c"
 #include "runtime/tags.c"
+#include "runtime/qa.c"
 #include "runtime/embeddings.c"
 #include "runtime/tasks.c"
 #include "runtime/rerank.c"
@@ -95,29 +96,33 @@ static void test_schemes(void)
 
 static void test_answers(void)
 {
-	double scratch[64];
+	double scratch[64], none = 0;
+	RtAnswer a, best[4];
 	/* [CLS] question [SEP] a b c d [SEP]: tokens 3..6 are the context */
 	float logits[8][2] = {{0, 0}, {9, 9}, {9, 9}, {1, 0}, {3, 0}, {0, 2}, {0, 3}, {9, 9}};
-	RtAnswer a = rt_answer(&logits[0][0], 8, 3, 7, scratch);
+	CU_ASSERT_EQUAL(rt_answers(&logits[0][0], 8, 3, 7, scratch, best, 4, &none), 4);
+	for (int i = 0; i < 3; i++)
+		CU_ASSERT(best[i].score >= best[i + 1].score);
+	CU_ASSERT(best[1].first == 4 && best[1].last == 5);
+	a = best[0];
 	CU_ASSERT(a.first == 4 && a.last == 6); /* question and separators are excluded, even with high logits */
 	const double start = exp(3) / (1 + exp(1) + exp(3) + 2), end = exp(3) / (1 + 2 + exp(2) + exp(3));
 	CU_ASSERT_DOUBLE_EQUAL(a.score, start * end, 1e-12);
-	CU_ASSERT_DOUBLE_EQUAL(a.null_score, 1 / (1 + exp(1) + exp(3) + 2) / (1 + 2 + exp(2) + exp(3)), 1e-12);
+	CU_ASSERT_DOUBLE_EQUAL(none, 1 / (1 + exp(1) + exp(3) + 2) / (1 + 2 + exp(2) + exp(3)), 1e-12);
 	logits[6][0] = 9; /* the best start is after the best end, but a span may not end before it starts */
 	logits[6][1] = -9;
 	logits[3][1] = 9;
-	a = rt_answer(&logits[0][0], 8, 3, 7, scratch);
+	rt_answers(&logits[0][0], 8, 3, 7, scratch, &a, 1, &none);
 	CU_ASSERT(a.first <= a.last);
-	a = rt_answer(&logits[0][0], 8, 5, 5, scratch);
-	CU_ASSERT_EQUAL(a.first, -1);
-	CU_ASSERT_EQUAL(rt_answer(NULL, 0, 0, 0, scratch).first, -1);
+	CU_ASSERT_EQUAL(rt_answers(&logits[0][0], 8, 5, 5, scratch, &a, 1, &none), 0);
+	CU_ASSERT_EQUAL(rt_answers(NULL, 0, 0, 0, scratch, &a, 1, &none), 0);
 	float far[30][2] = {{0}}; /* the distance from start to end is longer than an answer may be */
 	far[2][0] = 5;
 	far[2 + RT_ANSWER_TOKENS][1] = 5;
-	a = rt_answer(&far[0][0], 30, 1, 29, scratch);
+	rt_answers(&far[0][0], 30, 1, 29, scratch, &a, 1, &none);
 	CU_ASSERT(a.last - a.first < RT_ANSWER_TOKENS);
 	far[1 + RT_ANSWER_TOKENS][1] = 5;
-	a = rt_answer(&far[0][0], 30, 1, 29, scratch);
+	rt_answers(&far[0][0], 30, 1, 29, scratch, &a, 1, &none);
 	CU_ASSERT(a.first == 2 && a.last == 1 + RT_ANSWER_TOKENS);
 	float x[] = {1000, 1001, 999};
 	CU_ASSERT_EQUAL(rt_softmax(x, 3), 1);
