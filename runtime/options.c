@@ -94,8 +94,8 @@ static const struct ProgramOption {
 	{"allow-no-answer", NULL, RT_OPT_ALLOW_NO_ANSWER,
 		"question answering: print -1 -1 if the model finds no answer"},
 	{"null-threshold", "X", RT_OPT_NULL_THRESHOLD,
-		"the same, if the logarithm of the score of no answer is above that of the best answer by more than "
-		"X (0)"},
+		"question answering: print -1 -1 only if the logarithm of the score of no answer is above that of "
+		"the best answer by more than X (default 0)"},
 	{"prompt", "NAME", RT_OPT_PROMPT,
 		"put this prompt of the model (listed below, if it has any) before each text; --prompt= uses none. "
 		"If the model has a vector for each token, query and document also choose how a text is encoded"},
