@@ -278,6 +278,7 @@ const Tensor *module_find_tensor(const Module *, const char *name);
 #define META_MEAN "mean_scores"
 #define META_CLUSTERS "clusters"
 #define META_CLUSTER_FACTOR "cluster_factor"
+#define META_PREFIX "prefix." /* and 1 or 2: of queries, of documents; one token, if the tokenizer has it */
 /* The option that tells how many tokens the prompt takes, which pool does not count. */
 #define OPTION_PROMPT "prompt_tokens"
 #define META_SIMILARITY "similarity"     /* how embeddings are compared; missing: cosine */

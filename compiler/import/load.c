@@ -210,6 +210,11 @@ static bool load_tokenizer(const LoadOptions *options, Loaded *loaded, Diag *dia
 	else
 		loaded->tokenizer = tokenizer_import(directory ? directory : ".", name, options->search,
 			tokenizer_reading(options, module_meta(module, META_PLAIN_TOKENS) != NULL), loaded->mem, diag);
+	for (int i = 0; !desc && loaded->tokenizer && i < LATE_COUNT; i++) {
+		const char *prefix = module_meta(module, mem_printf(loaded->mem, "%s%d", META_PREFIX, i));
+		if (prefix)
+			tokenizer_mark(loaded->tokenizer, prefix, loaded->mem);
+	}
 	if (!desc && module_meta(module, META_LOWERCASE))
 		loaded->tokenizer = lowered(loaded->tokenizer, options->model, diag);
 	if (loaded->tokenizer && loaded->tokenizer->unknown_keys)

@@ -80,6 +80,9 @@ void description_late_meta(const ModelDesc *desc, Module *module)
 			mem_printf(mem, "%d %d %d", late->skips[LATE_PLAIN], late->skips[LATE_QUERY],
 				late->skips[LATE_DOCUMENT]));
 	}
+	for (int i = 0; i < LATE_COUNT; i++)
+		if (late->prefix[i])
+			module_set_meta(module, mem_printf(mem, "%s%d", META_PREFIX, i), late->prefix[i]);
 	if (late->mean)
 		module_set_meta(module, META_MEAN, "1");
 	if (late->factor > 0) {

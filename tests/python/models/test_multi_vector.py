@@ -5,7 +5,7 @@ The library is the oracle."""
 import ctypes, json, string
 import torch
 from torch import nn
-from transformers import AutoTokenizer
+from transformers import AutoModel, AutoTokenizer
 from _support import *
 from checkpoints import evaluate, loads
 from make_model import FAMILIES, random_model
@@ -18,7 +18,8 @@ except ImportError:
     skip("no sentence-transformers with MultiVectorEncoder")
 
 torch.set_num_threads(1)
-TEXTS = ["banana moti, sela!", "zeku lomi tara vobe. kuna? nasi-poto 42", "dela " * 30, "", "a", ". , !"]
+TEXTS = ["banana moti, sela!", "zeku lomi tara vobe. kuna? nasi-poto 42"]
+TEXTS += ["dela " * 30, "", "a", ". , !", "[q] moti"]
 TOKENS = dict(module_input_name="token_embeddings")
 ENCODE = {"": "encode", "query": "encode_query", "document": "encode_document"}
 checks = 0
@@ -343,11 +344,15 @@ def pylate(name, family="bert", tokens=(), **keys):
         tokenizer = AutoTokenizer.from_pretrained(home)
         tokenizer.add_tokens(list(tokens))
         tokenizer.save_pretrained(home)
+        model = AutoModel.from_pretrained(home)
+        model.resize_token_embeddings(len(tokenizer))
+        model.save_pretrained(home)
     return home
 
 
 for name, home in {
     "old": pylate("old", query_length=16, document_length=18),
+    "added": pylate("added", tokens=["[Q] ", "[D] "]),
     "marked": pylate("marked", prompts={"query": "[unused1] kuna ", "sum": None}, query_prefix="[UNK] "),
     "skips": pylate(
         "skips", skiplist_words=["."], do_query_expansion=False, query_length=9, document_prefix=None
@@ -364,8 +369,11 @@ for name, home in {
     described = TMP / f"{name}.xml"
     bertc("describe", home, "-o", described)
     xml = build(described, TMP / f"{name}-xml.program", "--cpu=baseline", f"--search={home}")
-    for options in ["--prompt=query"], ["--prompt=document"]:
-        assert lines(xml, *options) == lines(TMP / f"{name}.program", *options), options
+    bir = build(home, TMP / f"{name}.bir", "--emit=bir")
+    bir = build(bir, TMP / f"{name}-bir.program", "--cpu=baseline", f"--search={home}")
+    for program in xml, bir:
+        for options in ["--prompt=query"], ["--prompt=document"]:
+            assert lines(program, *options) == lines(TMP / f"{name}.program", *options), (program, options)
 
 # ---- real texts
 if FULL and SHARED and (SHARED / "models/minilm-l6").exists():
