@@ -246,6 +246,9 @@ static const Range chinese[] = {
 	{0x2F800, 0x2FA1F},
 };
 
+/* Marks of Unicode 16 and 17 that join a cluster of at most 5 bytes; longer ones are read one by one. */
+static const Range later_mark[] = {{0x897, 0x897}, {0x1ACF, 0x1ADD}, {0x1AE0, 0x1AEB}};
+
 /* Marks in Unicode 15 that are unassigned in Unicode 9. */
 static const Range not_mark[] = {
 	{0x7FD, 0x7FD},
@@ -440,6 +443,8 @@ int32_t unicode_decompose_as(int32_t code, bool compatible, int32_t parts[UNICOD
 
 uint32_t unicode_cluster(int32_t code)
 {
+	if (IN(later_mark, code))
+		return RT_CLUSTER_EXTEND;
 	switch (utf8proc_get_property(code)->boundclass) {
 	case UTF8PROC_BOUNDCLASS_EXTEND:
 	case UTF8PROC_BOUNDCLASS_ZWJ:

@@ -125,12 +125,16 @@ def long_rows():
 model = U.albert_model()
 lines = real_lines()
 for number, kind in enumerate(KINDS):
-    for form in FORMS if T.FULL else FORMS[number :: len(KINDS)]:
+    for form in FORMS if T.FULL else [FORMS[number % len(FORMS)]]:
         tok = U.unigram(model, kind, *form, added=ADDED)
         texts = lines[number % 5 :: 1 if T.FULL else 5] + [mixed() for _ in range(ROUNDS)]
         compare(tok, texts + [anything() for _ in range(ROUNDS)], (kind, form))
 for kind in KINDS if T.FULL else ["albert", "xlm-r"]:
     compare(U.unigram(model, kind), list(code_points()), (kind, "code points"))
+for kind in ("rembert", "rembert-bare", "one-space"):  # without the added token of two spaces
+    compare(U.unigram(model, kind), [mixed() for _ in range(ROUNDS)], (kind, "runs"))
+marks = [c for first, last in ((0x300, 0x370), (0x890, 0x8A0), (0x1AB0, 0x1B00)) for c in range(first, last)]
+compare(U.unigram(model, "xlm-r5"), [f"\u01cb{chr(c)}" for c in marks], "clusters of two")
 for _ in range(200 if T.FULL else 5):
     small_vocabulary()
 long_rows()
