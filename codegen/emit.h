@@ -146,13 +146,17 @@ typedef struct Body {
 	double per_token, per_text, per_pair; /* floating-point operations */
 } Body;
 typedef bool BodyFn(Body *);
-BodyFn body_rows, body_unary, body_linear, body_attention, body_position_ids, body_pool;
+BodyFn body_rows, body_unary, body_linear, body_pooled, body_attention, body_position_ids, body_pool;
 BodyFn body_by_distance, body_dot_by_distance, body_received, body_thin, body_gather, body_spread;
 BodyFn body_exit;
 BodyFn body_matmul, body_transpose, body_reshape, body_slice, body_concat, body_shift, body_convolve,
 	body_fourier;
 BodyFn body_binary;
 void body_param(Body *, const char *name, const Value *);
+/* Prints all parameters as arguments of the kernel; FORM_EACH: pointers to the text's part. */
+void body_print_params(Body *);
+/* The first dimension of the result that is not its rows. */
+int32_t body_first_dim(const Body *);
 /* The attribute for the instructions that a kernel uses: "RT_TARGET_AVX2 " or "". */
 const char *isa_attribute(uint32_t needs);
 /* Declares the first row and the number of rows of a text, for every symbol that the statements use. */

@@ -1,4 +1,4 @@
-/* emit_ops.c: wrappers of row-wise ops, linears and pooling. emit_step.c writes the frame around the
+/* emit_ops.c: wrappers of row-wise ops and pooling. emit_step.c writes the frame around the
  * statements (the thread's share, the loop over texts). runtime/kernels has the signatures of the kernels. */
 #include <ctype.h>
 #include <stdlib.h>
@@ -70,7 +70,7 @@ static const char *dims_name(Body *b, const Type *type, int32_t first)
 
 /* Prints all parameters as arguments of the kernel; FORM_EACH: pointers to the text's part. Absent ones are
  * NULL. */
-static void print_params(Body *b)
+void body_print_params(Body *b)
 {
 	for (int32_t i = 0; i < b->nparams; i++)
 		fprintf(b->code, "%s%s", i ? ", " : "", b->form == FORM_EACH ? body_pointer(b, i) : b->param[i].name);
@@ -88,7 +88,7 @@ static void print_range(Body *b, const char *factor, const char *rows_of_text)
 }
 
 /* FORM_TOKENS: a value's first dim is its rows. FORM_TEXTS: every dim belongs to the text. */
-static int32_t first_dim(const Body *b) { return b->form == FORM_TOKENS ? 1 : 0; }
+int32_t body_first_dim(const Body *b) { return b->form == FORM_TOKENS ? 1 : 0; }
 
 static void print_kernel(Body *b)
 {
@@ -206,6 +206,8 @@ bool body_rows(Body *b)
 		tail = mem_printf(b->e->mem, ", RT_ACT_%s", emit_act_words[attr->act]);
 		detail = mem_printf(b->e->mem, "_%s", body_lower(b, emit_act_words[attr->act]));
 	}
+	if (node->op == OP_TOP)
+		tail = mem_printf(b->e->mem, ", %lld", (long long)attr->keep);
 	if (node->op == OP_SOFTMAX && (attr->has & A_SELECT))
 		tail = body_selection(b, body_dim(b, type->dim[axis]));
 	b->name = mem_printf(
@@ -214,18 +216,18 @@ bool body_rows(Body *b)
 	if (missing) { /* NULLs for absent tables go between the tables and gamma */
 		int32_t nparams = b->nparams;
 		b->nparams -= 2;
-		print_params(b);
+		body_print_params(b);
 		for (int32_t i = 0; i < missing; i++)
 			fputs(", NULL, NULL", b->code);
 		b->nparams = nparams;
 		for (int32_t i = nparams - 2; i < nparams; i++)
 			fprintf(b->code, ", %s", b->form == FORM_EACH ? body_pointer(b, i) : b->param[i].name);
 	} else {
-		print_params(b);
+		body_print_params(b);
 		if ((node->op == OP_EMBED_I8 || node->op == OP_EMBED_I4) && node->nargs == 3)
 			fputs(", NULL", b->code);
 	}
-	print_range(b, body_product(b, type, first_dim(b), axis),
+	print_range(b, body_product(b, type, body_first_dim(b), axis),
 		b->form == FORM_EACH ? body_product(b, type, 0, axis) : "");
 	fprintf(b->code, ", %s%s);\n", body_dim(b, type->dim[axis]), tail);
 	return true;
@@ -238,130 +240,16 @@ bool body_unary(Body *b)
 		[OP_RELU] = "RELU",
 		[OP_SIGMOID] = "SIGMOID",
 		[OP_EXP] = "EXP",
-		[OP_SQRT] = "SQRT"};
+		[OP_SQRT] = "SQRT",
+		[OP_LOG1P] = "LOG1P"};
 	const Type *type = &b->node->results[0]->type;
 	body_param(b, "x", b->node->args[0]);
 	b->name = mem_printf(b->e->mem, "%s%s", op_info[b->node->op].name, dims_name(b, type, 0));
 	print_kernel(b);
-	print_params(b);
-	print_range(b, body_product(b, type, first_dim(b), type->rank),
+	body_print_params(b);
+	print_range(b, body_product(b, type, body_first_dim(b), type->rank),
 		b->form == FORM_EACH ? body_product(b, type, 0, type->rank) : "");
 	fprintf(b->code, ", RT_UNARY_%s);\n", words[b->node->op]);
-	return true;
-}
-
-/* ---- linear ---------------------------------------------------------------------------------- */
-
-/* The parameters of a linear kernel before the ranges, and after the activation. */
-typedef struct LinearForm {
-	const char *parameters, *arguments, *tail_parameter, *tail_argument;
-	int32_t weight;
-} LinearForm;
-
-static LinearForm linear_form(const Node *node)
-{
-	switch (node->op) {
-	case OP_LINEAR_I8:
-		return (LinearForm){"float *out, const int8_t *q, const float *s, const void *w, const float *ws, "
-							"const float *bias, const int32_t *sums",
-			"out, q, s, w, ws, bias, sums", ", void *scratch", ", scratch", 2};
-	case OP_LINEAR_I8_CODES:
-		return (LinearForm){"int8_t *out, float *scales, const int8_t *q, const float *s, const void *w, "
-							"const float *ws, const float *bias, "
-							"const float *m, const float *z, const int32_t *sums",
-			"out, scales, q, s, w, ws, bias, m, z, sums", ", void *scratch", ", scratch", 2};
-	case OP_LINEAR_BF16:
-		return (LinearForm){"float *out, const float *x, const void *w, const float *bias", "out, x, w, bias",
-			", void *scratch", ", scratch", 1};
-	default:
-		return node->args[1]->type.rank == 1 /* sparse */
-			? (LinearForm){"float *out, const float *x, const void *w, const float *bias", "out, x, w, bias",
-				  ", void *scratch", ", scratch", 1}
-			: (LinearForm){"float *out, const float *x, const void *w, const float *bias", "out, x, w, bias",
-				  "", "", 1};
-	}
-}
-
-/* A function that calls the kernel with a literal K. K must be a constant: with unknown strides the loop over
- * K spills row pointers and loses 40 % of its speed. Outputs and activation stay parameters, so all linears
- * of equal K share the function. Clang needs a quarter of a second for its dozen tiles.
- */
-static const char *linear_core(Emitter *e, const Node *node, const KernelInfo *kernel, long long inputs)
-{
-	const LinearForm form = linear_form(node);
-	const char *name = mem_printf(e->mem, "%s_k%lld", kernel->function, inputs);
-	for (int32_t i = 0; i < e->nwrappers; i++)
-		if (e->wrappers[i].is_core && strcmp(e->wrappers[i].name, name) == 0)
-			return name;
-	const char *text = mem_printf(e->mem,
-		"(%s, int r0, int r1, int p0, int p1, int N, int act%s)\n{\n"
-		"\t%s(%s, r0, r1, p0, p1, %lld, N, act%s);\n}\n",
-		form.parameters, form.tail_parameter, kernel->function, form.arguments, inputs, form.tail_argument);
-	e->wrappers[e->nwrappers++] = (Wrapper){name, text, isa_attribute(kernel->needs), kernel, true};
-	return name;
-}
-
-/* The arguments of a packed linear; sets *count. */
-static const char *const *linear_names(Op op, int32_t *count)
-{
-	static const char *const names[] = {"x", "w", "bias"};
-	static const char *const names_i8[] = {"q", "qs", "w", "ws", "bias", "sums"};
-	static const char *const names_codes[] = {"q", "qs", "w", "ws", "bias", "m", "z", "sums"};
-	switch (op) {
-	case OP_LINEAR_I8: *count = 6; return names_i8;
-	case OP_LINEAR_I8_CODES: *count = 8; return names_codes;
-	default: *count = 3; return names;
-	}
-}
-
-bool body_linear(Body *b)
-{
-	const Node *node = b->node;
-	const LinearForm form = linear_form(node);
-	int32_t nargs;
-	const char *const *names = linear_names(node->op, &nargs);
-	if (!(node->attr.has & A_panel) || !(node->attr.has & A_width) || node->nargs != nargs)
-		return diag_error(b->e->diag, EXIT_UNSUPPORTED, node->line,
-			"%s: the weight is not packed; add pack-weights after lower", op_info[node->op].name);
-	const Type *packed = &node->args[form.weight]->type, *type = &node->results[0]->type,
-			   *x = &node->args[0]->type;
-	const bool sparse = packed->rank == 1;
-	if (node->attr.panel != b->kernel->panel || sparse != kernel_is_sparse(b->kernel)
-		|| (!sparse && (packed->rank == 4 ? packed->dim[3].plus : 1) != b->kernel->group))
-		return diag_error(b->e->diag, EXIT_INPUT, node->line,
-			"%s: the weight is packed in %spanels of %lld, but %s reads %spanels of %d",
-			op_info[node->op].name, sparse ? "sparse " : "", (long long)node->attr.panel, b->kernel->function,
-			kernel_is_sparse(b->kernel) ? "sparse " : "", (int)b->kernel->panel);
-	long long inputs = x->dim[x->rank - 1].plus, width = node->attr.width,
-			  panels = (width + node->attr.panel - 1) / node->attr.panel;
-	Act act = node->attr.has & A_act ? node->attr.act : ACT_NONE;
-	for (int32_t i = 0; i < node->nargs; i++)
-		body_param(b, names[i], node->args[i]);
-	b->name = mem_printf(b->e->mem, "%s_%lld_%lld%s%s", body_op_name(b), inputs, width, act ? "_" : "",
-		act ? body_lower(b, emit_act_words[act]) : "");
-	double flops = 2.0 * (double)inputs * (double)width;
-	const char *rows = body_product(b, type, first_dim(b), type->rank - 1);
-	const char *indent = b->form == FORM_EACH ? "\t\t" : "\t";
-	if (*form.tail_argument)
-		fprintf(b->code, "%schar *scratch = call->scratch + (size_t)thread * call->scratch_bytes;\n", indent);
-	if (b->form == FORM_EACH) {
-		fprintf(b->code, "\t\t%s(", linear_core(b->e, node, b->kernel, inputs));
-		print_params(b);
-		fprintf(b->code, ", 0, %s, 0, %lld", rows, panels);
-	} else {
-		const char *times = strcmp(rows, "1") ? mem_printf(b->e->mem, " * %s", rows) : "";
-		if (b->form == FORM_TOKENS)
-			fprintf(b->code, "\tconst RtShare s = rt_chain_linear(call, chain, thread, %lld);\n", panels);
-		else
-			fprintf(b->code, "\tconst RtShare s = rt_share_linear(call, thread, rows, %lld);\n", panels);
-		b->whole = true;
-		fprintf(b->code, "\t%s(", linear_core(b->e, node, b->kernel, inputs));
-		print_params(b);
-		fprintf(b->code, ", s.r0%s, s.r1%s, s.p0, s.p1", times, times);
-		flops *= (double)(value_unit(node->results[0]) / (width ? width : 1));
-	}
-	fprintf(b->code, ", %lld, RT_ACT_%s%s);\n", width, emit_act_words[act], form.tail_argument);
-	*(b->form == FORM_TEXTS ? &b->per_text : &b->per_token) = flops;
 	return true;
 }
 
@@ -379,7 +267,7 @@ bool body_position_ids(Body *b)
 		b->name = mem_printf(b->e->mem, "%s_%lld", b->name, (long long)attr->padding);
 	}
 	print_kernel(b);
-	print_params(b);
+	body_print_params(b);
 	fprintf(b->code, ", %s, %lld%s);\n", body_dim(b, b->node->results[0]->type.dim[0]), start, padding);
 	return true;
 }
@@ -391,7 +279,7 @@ bool body_pool(Body *b)
 	body_param(b, "x", b->node->args[0]);
 	b->name = mem_printf(b->e->mem, "pool_%s_%lld", body_lower(b, mode), width);
 	print_kernel(b);
-	print_params(b);
+	body_print_params(b);
 	const char *skipped = "0";
 	if (b->node->attr.has & A_option)
 		skipped = mem_printf(b->e->mem, "rt_count(call->options[%d])",
@@ -458,7 +346,7 @@ bool body_gather(Body *b)
 	body_param(b, "places", b->node->args[1]);
 	b->name = mem_printf(b->e->mem, "gather_%lld", width);
 	print_kernel(b);
-	print_params(b);
+	body_print_params(b);
 	fprintf(b->code, ", %s, %lld);\n", body_dim(b, b->node->results[0]->type.dim[0]), width);
 	return true;
 }
@@ -472,7 +360,7 @@ bool body_spread(Body *b)
 	body_param(b, "places", b->node->args[1]);
 	b->name = mem_printf(b->e->mem, "spread_%lld", width);
 	print_kernel(b);
-	print_params(b);
+	body_print_params(b);
 	fprintf(b->code, ", %s, %s, %lld);\n", body_dim(b, b->node->results[0]->type.dim[0]),
 		body_dim(b, b->node->args[0]->type.dim[0]), width);
 	return true;

@@ -95,6 +95,7 @@ static BodyFn *const body_of[OP_COUNT] = {
 	[OP_LAYERNORM] = body_rows,
 	[OP_ADD_LAYERNORM] = body_rows,
 	[OP_NORMALIZE] = body_rows,
+	[OP_TOP] = body_rows,
 	[OP_RMSNORM] = body_rows,
 	[OP_ROTARY] = body_rows,
 	[OP_SOFTMAX] = body_rows,
@@ -105,6 +106,7 @@ static BodyFn *const body_of[OP_COUNT] = {
 	[OP_SIGMOID] = body_unary,
 	[OP_EXP] = body_unary,
 	[OP_SQRT] = body_unary,
+	[OP_LOG1P] = body_unary,
 	[OP_ADD] = body_binary,
 	[OP_SUB] = body_binary,
 	[OP_MUL] = body_binary,
@@ -209,11 +211,12 @@ static void use_kernel(Emitter *e, const KernelInfo *kernel)
 	e->kernels[e->nkernels++] = kernel;
 }
 
-/* Kernels count elements with int, so no value in a call may have more than INT_MAX. */
-static bool check_sizes(Emitter *e, const Node *node)
+/* Kernels count elements with int, so no value in a call may have more than INT_MAX. pooled: the result of
+ * the node is never there as a whole. */
+static bool check_sizes(Emitter *e, const Node *node, bool pooled)
 {
 	ModelSizes sizes = e->sizes;
-	for (int32_t i = 0; i < node->nargs + node->nresults; i++) {
+	for (int32_t i = 0; i < node->nargs + (pooled ? 0 : node->nresults); i++) {
 		const Value *value = i < node->nargs ? node->args[i] : node->results[i - node->nargs];
 		Place place = value_place(value);
 		double count = (double)value_unit(value);
@@ -352,9 +355,15 @@ static void print_step(Emitter *e, Body *body, const char *wrapper)
 
 bool emit_step(Emitter *e, const Node *node)
 {
-	if (!check_planned(e, node) || !check_sizes(e, node))
+	if (!check_planned(e, node))
 		return false;
-	const KernelInfo *kernel = kernel_find(node->attr.kernel);
+	if (node_pooled(node) && value_is_inner(node->results[0]))
+		return true; /* the pool's step computes it */
+	const Node *linear = node->op == OP_POOL ? node->args[0]->node : NULL;
+	const bool pooled = linear && node_pooled(linear) == node && value_is_inner(node->args[0]);
+	if (!check_sizes(e, pooled ? linear : node, pooled))
+		return false;
+	const KernelInfo *kernel = kernel_find(pooled ? linear->attr.kernel : node->attr.kernel);
 	if (!kernel || !body_of[node->op])
 		return diag_error(e->diag, EXIT_UNSUPPORTED, node->line, "%s: there is no kernel %s",
 			op_info[node->op].name, node->attr.kernel);
@@ -364,7 +373,7 @@ bool emit_step(Emitter *e, const Node *node)
 			op_info[node->op].name, kernel->function, e->variant->cpu->name);
 	Body body = {.e = e, .node = node, .kernel = kernel};
 	body.form = op_info[node->op].domain == DOMAIN_ROWS ? row_form(node) : FORM_EACH;
-	if ((node->attr.has & A_chain) && body.form != FORM_TOKENS)
+	if ((node->attr.has & A_chain) && body.form != FORM_TOKENS && !pooled)
 		return diag_error(e->diag, EXIT_INPUT, node->line,
 			"%s: is in a chain, but its rows depend on each other", op_info[node->op].name);
 	static const char *const outs[] = {"out", "out1", "out2", "out3"};
@@ -374,7 +383,7 @@ bool emit_step(Emitter *e, const Node *node)
 	char *statements = NULL;
 	size_t bytes;
 	body.code = text_open(&statements, &bytes);
-	const bool good = body_of[node->op](&body);
+	const bool good = pooled ? body_pooled(&body) : body_of[node->op](&body);
 	text_close(body.code);
 	if (good) {
 		Variant *v = e->variant;

@@ -194,11 +194,14 @@ typedef enum Task {
 	TASK_FILL_MASK,
 	TASK_CHOICE, /* the output is a number: how well a text goes on with a choice */
 	TASK_MULTI_VECTOR,
+	TASK_SPARSE, /* the output is a weight for each word of the vocabulary, or each latent; most are 0 */
 	TASK_COUNT
 } Task;
+/* An answer is a vector, and two texts are compared by the vectors of each. */
+static inline bool task_embeds(Task task) { return task == TASK_EMBED || task == TASK_SPARSE; }
 typedef enum Problem { PROBLEM_SINGLE, PROBLEM_MULTI, PROBLEM_REGRESSION, PROBLEM_COUNT } Problem;
 extern const char *const task_names[TASK_COUNT]; /* "classify" "tag" "embed" "rank" "qa" "fill-mask" "choice"
-													"multi-vector" */
+													"multi-vector" "sparse" */
 extern const char *const problem_names[PROBLEM_COUNT]; /* "single" "multi" "regression" */
 
 typedef struct Head {
@@ -359,6 +362,15 @@ bool tensor_equal(const Tensor *, const Tensor *); /* type and bytes, not the na
 /* Whether both graphs compute the same outputs with the same ops and equal constants. If not, *where is a
  * node of the first graph without a counterpart, or NULL if inputs or outputs differ. */
 bool graph_equal(const Graph *, const Graph *, const Node **where);
+
+/* ---- node.c: chains that end in a pool ----------------------------------------------------------------
+ * A linear and the pool of its result may be a chain. A thread then computes POOLED_COLUMNS outputs of the
+ * linear at a time, and keeps the largest of each. */
+enum { POOLED_COLUMNS = 256 };
+/* The pool that ends such a chain; NULL: the node does not begin one. */
+const Node *node_pooled(const Node *);
+/* The bytes per row of a value that is inner to a chain, which for a whole row are `bytes`. */
+int64_t value_inner_bytes(const Value *, int64_t bytes);
 
 /* ---- sparse.c: sparse weights; its head comment has the layout ------------------------------- */
 enum {

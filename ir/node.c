@@ -54,3 +54,25 @@ bool node_infer(const Node *node, Type results[RESULTS_MAX], Diag *diag)
 	}
 	return check_attributes(node, diag) && info->infer(node, results, diag);
 }
+
+/* ---- chains that end in a pool (IR.md, Chains) --------------------------------------------------- */
+
+const Node *node_pooled(const Node *node)
+{
+	const Node *next = node->next;
+	if (!(node->attr.has & A_chain)
+		|| (node->op != OP_LINEAR && node->op != OP_LINEAR_I8 && node->op != OP_LINEAR_BF16))
+		return NULL;
+	while (next && next->op == OP_CONST)
+		next = next->next;
+	return next && next->op == OP_POOL && (next->attr.has & A_chain) && next->attr.chain == node->attr.chain
+			&& !(next->attr.has & A_option) && next->args[0] == node->results[0]
+		? next
+		: NULL;
+}
+
+int64_t value_inner_bytes(const Value *value, int64_t bytes)
+{
+	const int64_t most = POOLED_COLUMNS * dtype_bytes[value->type.dtype];
+	return node_pooled(value->node) && bytes > most ? most : bytes;
+}

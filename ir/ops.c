@@ -27,6 +27,7 @@ const char *const task_names[TASK_COUNT] = {
 	[TASK_FILL_MASK] = "fill-mask",
 	[TASK_CHOICE] = "choice",
 	[TASK_MULTI_VECTOR] = "multi-vector",
+	[TASK_SPARSE] = "sparse",
 };
 const char *const problem_names[PROBLEM_COUNT] = {
 	[PROBLEM_SINGLE] = "single",

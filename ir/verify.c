@@ -36,7 +36,7 @@
  *       lives to the end. A value that a chain reads or writes lives until the chain's end, unless it is
  *       inner to the chain.
  *   L5  The ops of a chain are row-wise, neighbours, and agree in their rows. Only the chain reads its inner
- *       values.
+ *       values. Or a chain is a linear, whose result is inner, and its pool of the mode max.
  *   L6  After an exit no node reads a value from before the exit, except constants (exits.c).
  *
  * The verifier collects all errors, each with its line and the name of its value. Only a broken list of nodes

@@ -24,6 +24,11 @@ static bool is_identifier(const char *text)
 	return true;
 }
 
+static bool value_is_inner(const Value *value)
+{
+	return value->node && (value->node->attr.has & A_inner) && (value->node->attr.inner >> value->index & 1);
+}
+
 /* L5 for a single op. */
 static void verify_chained_node(const Node *node, Diag *diag)
 {
@@ -46,6 +51,10 @@ static void verify_chained_node(const Node *node, Diag *diag)
 		rows &= value_is_const(node->args[i]) || type_rows(&node->args[i]->type) == symbol;
 	for (int i = 0; i < node->nresults; i++)
 		rows &= type_rows(&node->results[i]->type) == symbol;
+	const Node *linear = node->op == OP_POOL ? node->args[0]->node : NULL;
+	if (linear && node_pooled(linear) == node && node->attr.mode == POOL_MAX
+		&& (value_is_inner(node->args[0]) || !(linear->attr.has & A_offset)))
+		return;
 	if (!rows)
 		node_error(node, diag, "is in a chain, but not all of its values have one row per token");
 }
@@ -55,6 +64,7 @@ static void verify_chains(const Graph *graph, Diag *diag)
 {
 	int64_t chain = 0, rows = 0, highest = 0;
 	int32_t symbol = 0;
+	bool pooled = false; /* the chain has ended */
 	for (const Node *node = graph->first; node; node = node->next) {
 		if (op_info[node->op].domain == DOMAIN_NONE)
 			continue;
@@ -66,9 +76,12 @@ static void verify_chains(const Graph *graph, Diag *diag)
 		if (now && now == chain && node->attr.rows != rows)
 			node_error(node, diag, "rows is %lld, but %lld earlier in the chain", (long long)node->attr.rows,
 				(long long)rows);
-		if (now && now == chain && type_rows(&node->results[0]->type) != symbol)
+		if (now && now == chain && pooled)
+			node_error(node, diag, "a chain that ends in a pool has two ops");
+		if (now && now == chain && type_rows(&node->results[0]->type) != symbol && node->op != OP_POOL)
 			node_error(node, diag, "its rows have another symbol than the rows earlier in the chain");
 		symbol = type_rows(&node->results[0]->type);
+		pooled = node->op == OP_POOL || (now && now == chain && node_pooled(node));
 		chain = now;
 		rows = node->attr.rows;
 		highest = now > highest ? now : highest;
@@ -78,11 +91,6 @@ static void verify_chains(const Graph *graph, Diag *diag)
 static int64_t node_chain(const Node *node)
 {
 	return node && (node->attr.has & A_chain) ? node->attr.chain : 0;
-}
-
-static bool value_is_inner(const Value *value)
-{
-	return value->node && (value->node->attr.has & A_inner) && (value->node->attr.inner >> value->index & 1);
 }
 
 /* L2 for sparse weights. Kernels do not check them. */
@@ -223,6 +231,8 @@ static bool plan_place(Plan *plan, const Value *value, Place *place)
 			last = plan->last_use[value_map_find(&plan->map, value)];
 	Region region = type_region(&value->type, &bytes);
 	const bool inner = value_is_inner(value);
+	if (inner)
+		bytes = value_inner_bytes(value, bytes);
 	const int64_t room = inner ? arena->per_block / node->attr.rows : regions[region].bytes;
 	if (offset < 0 || offset % OFFSET_ALIGNMENT != 0)
 		return node_error(node, plan->diag, "%s has offset %lld, expected a multiple of %d",

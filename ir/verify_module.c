@@ -98,6 +98,7 @@ static void verify_head_output(const Head *head, const Value *value, Diag *diag)
 		[TASK_FILL_MASK] = "f32[S,words]",
 		[TASK_CHOICE] = "f32[1]",
 		[TASK_MULTI_VECTOR] = "f32[S,size]",
+		[TASK_SPARSE] = "f32[words]",
 	};
 	int64_t columns = 0;
 	if (!head_takes(head->task, &value->type, &columns))

@@ -146,6 +146,7 @@ RT_API int rt_window_check(const RtContext *, int32_t tokens);
 /* text.c: length 1 to within float's rounding, which is what a normalize op at the end leaves; the length; a
  * row times a number. */
 RT_API int text_is_unit(const float *x, int32_t width);
+RT_API void text_max(float *x, const float *y, int32_t width);
 RT_API double text_norm(const float *x, int32_t width);
 RT_API void text_scale(float *x, int32_t width, double by);
 

@@ -25,7 +25,8 @@ RT_FN void *rt_scratch(RtProgram *p, size_t bytes)
 }
 
 /* One row per text, in scratch memory: the row of its only piece, or the mean over its windows. Embeddings
- * are weighted by tokens and normalised again if those of all windows had length 1. */
+ * are weighted by tokens and normalised again if those of all windows had length 1. Of sparse weights the
+ * largest of all windows counts. */
 RT_FN float *task_row(RtProgram *p, const RtItem *item, const RtHead *head)
 {
 	const int32_t width = p->model->outputs[head->output].width;
@@ -33,7 +34,9 @@ RT_FN float *task_row(RtProgram *p, const RtItem *item, const RtHead *head)
 	int unit = head->task == RT_TASK_EMBED;
 	double weights = 0;
 	memcpy(row, rt_rows(p, head->output, task_piece(p, item, 0)), (size_t)width * sizeof *row);
-	if (item->npieces == 1)
+	for (int32_t i = 1; i < item->npieces && head->task == RT_TASK_SPARSE; i++)
+		text_max(row, rt_rows(p, head->output, task_piece(p, item, i)), width);
+	if (item->npieces == 1 || head->task == RT_TASK_SPARSE)
 		return row;
 	memset(row, 0, (size_t)width * sizeof *row);
 	for (int32_t i = 0; i < item->npieces; i++) {

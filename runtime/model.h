@@ -24,7 +24,8 @@ enum {
 	RT_TASK_QA,
 	RT_TASK_FILL_MASK,
 	RT_TASK_CHOICE,
-	RT_TASK_MULTI_VECTOR
+	RT_TASK_MULTI_VECTOR,
+	RT_TASK_SPARSE
 }; /* as Task in ir.h */
 enum { RT_SINGLE, RT_MULTI, RT_REGRESSION }; /* as Problem */
 

@@ -102,7 +102,8 @@ static const struct ProgramOption {
 	{"query", "TEXT", RT_OPT_QUERY, "ranking: each text is a document; print its score for this query"},
 	{"top", "K", RT_OPT_TOP,
 		"with --query: print only the K best documents, sorted: INDEX (from 0) SCORE DOCUMENT; question "
-		"answering: print the K best answers, and a blank line after each text"},
+		"answering: print the K best answers, and a blank line after each text; sparse weights: print only "
+		"the K largest"},
 	{"labels", "A,B,...", RT_OPT_LABELS,
 		"zero-shot classification with a model for natural language inference: choose among these labels"},
 	{"template", "TEXT", RT_OPT_TEMPLATE,
@@ -143,6 +144,7 @@ static const char *const program_tasks[] = {
 	"Prints the number of the best choice, from 0, and the SCORE of each. A line is a text and its choices, "
 	"separated by tabs.",
 	"Prints a vector for each token of each text as a JSON array.",
+	"Prints TOKEN and WEIGHT of each weight that is not 0, the largest first.",
 };
 
 /* Prints words from a column on, in lines of at most 80 columns; each line begins at that column. */
@@ -204,10 +206,10 @@ RT_FN void program_help(const RtModel *m)
 	printf("\n"
 		   "Windows: --on-overflow=window cuts a text of more than %d tokens into windows\n"
 		   "(of a pair, the second text). Logits are averaged over the windows. Embeddings\n"
-		   "are averaged, weighted by their numbers of tokens, and normalised again. For\n"
-		   "tags, windows overlap by half, and a label comes from the window in which the\n"
-		   "word is nearest to the middle. An answer is the best of all windows. Answers\n"
-		   "have at most %d tokens.\n"
+		   "are averaged, weighted by their numbers of tokens, and normalised again. Of\n"
+		   "sparse weights the largest counts. For tags, windows overlap by half, and a\n"
+		   "label comes from the window in which the word is nearest to the middle. An\n"
+		   "answer is the best of all windows. Answers have at most %d tokens.\n"
 		   "BERTC_CPU=NAME runs the program as on that CPU: baseline, native, a level such\n"
 		   "as x86-64-v3, or one of the CPUs that --about lists.\n"
 		   "Exit status: 0 done, 1 a text failed, 2 usage, 4 not supported by this program\n"
@@ -410,7 +412,8 @@ RT_FN int program_check(RtProgram *p)
 		status = embedding_check(p);
 	if (status)
 		return status;
-	if (o->raw && (m->nheads == 0 || (m->heads[0].task != RT_TASK_EMBED && !m->late) || o->json))
+	const int task = m->nheads > 0 ? m->heads[0].task : -1;
+	if (o->raw && ((task != RT_TASK_EMBED && task != RT_TASK_SPARSE && !m->late) || o->json))
 		return program_usage(p, "--raw is only for embeddings, without --json");
 	const char *untagged = task_tags_refuse(m, o);
 	if (untagged)

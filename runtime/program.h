@@ -155,6 +155,9 @@ RT_FN int embedding_check(RtProgram *); /* 0, or the exit code of what it has sa
 RT_FN int embedding_print(RtProgram *, const RtItem *);
 RT_FN void embedding_end(RtProgram *); /* prints the ranges of --precision=ranges */
 RT_FN void task_end_json(RtProgram *, const RtItem *);
+/* ---- sparse.c -------------------------------------------------------------------------------- */
+RT_FN void sparse_print_weights(RtProgram *, const RtItem *, const RtHead *);
+RT_FN void task_print_sparse(RtProgram *, const RtItem *, const RtHead *);
 /* ---- rerank.c -------------------------------------------------------------------------------- */
 RT_FN int rerank_check(const RtProgram *);            /* 0, or the exit code of what it has said */
 RT_FN void rerank_print(RtProgram *, const RtItem *); /* with --top: keeps it */

@@ -155,7 +155,8 @@ RT_FN const char *program_pairing(const RtProgram *p, RtItem *item, const char *
 	const int task = m->nheads > 0 ? m->heads[0].task : RT_TASK_EMBED;
 	const int chooses = task == RT_TASK_CHOICE,
 			  needs = task == RT_TASK_QA || task == RT_TASK_RANK || chooses || p->options.similarity,
-			  refuses = task == RT_TASK_TAG || task == RT_TASK_EMBED || m->late || !m->takes_pairs;
+			  refuses = task == RT_TASK_TAG || task == RT_TASK_EMBED || task == RT_TASK_SPARSE || m->late
+		|| !m->takes_pairs;
 	if (p->options.query && m->late)
 		return tab ? "the line has a tab; with --query it is one document" : NULL;
 	if (p->options.query) {

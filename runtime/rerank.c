@@ -16,8 +16,8 @@ RT_FN int rerank_check(const RtProgram *p)
 	const RtOptions *o = &p->options;
 	const RtHead *head = m->nheads > 0 ? m->heads : NULL;
 	if (!o->query)
-		return o->top && !(head && head->task == RT_TASK_QA)
-			? program_usage(p, "--top needs --query, or a model for question answering")
+		return o->top && !(head && (head->task == RT_TASK_QA || head->task == RT_TASK_SPARSE))
+			? program_usage(p, "--top needs --query, or a model for question answering or sparse weights")
 			: 0;
 	const int scores = head && (head->task == RT_TASK_RANK || head->task == RT_TASK_CLASSIFY)
 		&& m->outputs[head->output].width == 1;

@@ -135,6 +135,22 @@ RT_INLINE RtShare rt_chain_linear(const RtCall *call, const RtChain *c, int32_t 
 					 : (RtShare){0, c->rows, 0, panels};
 }
 
+/* The largest of each column over the rows of a text, begun without rows, and then with some more. A text
+ * without tokens gives zeros. */
+RT_INLINE void rt_pool_begin(float *to, int columns, int rows)
+{
+	for (int j = 0; j < columns; j++)
+		to[j] = rows ? -__builtin_inff() : 0;
+}
+RT_INLINE void rt_pool_max(float *to, const float *x, int rows, int columns)
+{
+	for (int i = 0; i < rows; i++)
+		for (int j = 0; j < columns; j++)
+			to[j] = x[(size_t)i * (size_t)columns + (size_t)j] > to[j]
+				? x[(size_t)i * (size_t)columns + (size_t)j]
+				: to[j];
+}
+
 /* Copies a thread's share of an output, `width` floats a row, to the caller's buffer. */
 RT_INLINE void rt_copy_out(
 	const RtCall *call, int32_t thread, int output, const void *from, int rows, size_t width)

@@ -105,6 +105,10 @@ RT_FN void task_print_heads(RtProgram *p, const RtItem *item)
 		float *row = task_row(p, item, head);
 		if (head->task == RT_TASK_EMBED) {
 			rt_json_row(p->out, row, width);
+		} else if (head->task == RT_TASK_SPARSE) {
+			putc('{', p->out);
+			sparse_print_weights(p, item, head);
+			putc('}', p->out);
 		} else if (head->task == RT_TASK_RANK || width == 1) {
 			rt_json_number(p->out, rt_rank(head, row, width));
 		} else {
@@ -127,6 +131,7 @@ RT_FN void rt_task_print(RtProgram *p, const RtItem *item)
 	case RT_TASK_FILL_MASK: task_print_masks(p, item, head); break;
 	case RT_TASK_CHOICE: task_print_choices(p, item, head); break;
 	case RT_TASK_MULTI_VECTOR: vectors_print(p, item, head); break;
+	case RT_TASK_SPARSE: task_print_sparse(p, item, head); break;
 	default:
 		if (p->options.json) {
 			putc('{', p->out);

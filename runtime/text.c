@@ -1,7 +1,8 @@
 /* text.c: the functions of the C API that take text: encode and run, with truncation and windows.
  *
  * Windows. For outputs per text, windows do not overlap. Logits are averaged. Embeddings are averaged with
- * their tokens as weights, and normalised again if those of all windows had length 1. For outputs per token,
+ * their tokens as weights, and normalised again if those of all windows had length 1. Of sparse weights the
+ * largest of all windows counts. For outputs per token,
  * windows overlap by half. Each token's row comes from the window in which the token is nearer to the middle,
  * so every token has one row.
  *
@@ -92,6 +93,12 @@ RT_API int text_is_unit(const float *x, int32_t width)
 	return sum > 0.999 && sum < 1.001;
 }
 
+RT_API void text_max(float *x, const float *y, int32_t width)
+{
+	for (int32_t j = 0; j < width; j++)
+		x[j] = y[j] > x[j] ? y[j] : x[j];
+}
+
 RT_API void text_scale(float *x, int32_t width, double by)
 {
 	for (int32_t j = 0; j < width; j++)
@@ -142,7 +149,7 @@ RT_FN int text_windows(RtContext *c, const TextInput *in, float *out, int32_t *r
 {
 	const RtOutput *output = c->model->outputs;
 	const int32_t width = output->width;
-	const int by_tokens = text_task(c->model) == RT_TASK_EMBED, paired = in->pair != NULL;
+	const int task = text_task(c->model), by_tokens = task == RT_TASK_EMBED, paired = in->pair != NULL;
 	size_t from = 0, next, low = 0, high;
 	double weights = 0;
 	int unit = by_tokens, windows = 0;
@@ -175,6 +182,9 @@ RT_FN int text_windows(RtContext *c, const TextInput *in, float *out, int32_t *r
 						(size_t)width * sizeof *out);
 				*rows += keep;
 			}
+		} else if (out && task == RT_TASK_SPARSE && windows) {
+			text_max(out, row, width);
+			high = 0;
 		} else if (out) {
 			const double weight = by_tokens ? encoding.n : 1;
 			for (int32_t j = 0; j < width; j++)

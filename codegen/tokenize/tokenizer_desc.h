@@ -75,6 +75,7 @@ typedef struct TokenizerDesc {
 	const TemplateItem *single, *pair;
 	bool trim_offsets, trim_prefix; /* the post-processor's trim_offsets and add_prefix_space */
 	bool cut_left;                  /* a long text keeps its end */
+	bool spelled;                   /* programs print tokens as the vocabulary spells them */
 	bool splits_special;            /* special tokens in a text are read as text */
 	int32_t max_length;             /* model_max_length if below 10^6, else 0 */
 	const char *unknown_keys;       /* of its files, as in ModelDesc; NULL: none */

@@ -88,7 +88,7 @@ static void add_texts(const TokenizerDesc *desc, Blob *blob, TokenizerLayout *la
 		uint32_t at = (uint32_t)texts.count;
 		const char *entry = id < desc->nvocab ? desc->vocab[id] : NULL;
 		list_add(&text_at, &at);
-		if (entry && !added[id] && desc->split->text_of)
+		if (entry && !added[id] && desc->split->text_of && !desc->spelled)
 			desc->split->text_of(desc, entry, &texts);
 		else if (entry)
 			add_bytes(&texts, entry);

@@ -221,7 +221,7 @@ static bool prepare(TuneOptions *o, Diag *diag)
 	bool good = dataset_read(s->data_path, &s->data, diag) && model_load(&s->build.load, &loaded, diag)
 		&& score_head(&loaded, &what, diag) && score_metric(&what, &s->data, s->data_path, &s->metric, diag);
 	if (good) {
-		s->apart = what.head.task == TASK_EMBED;
+		s->apart = task_embeds(what.head.task);
 		search_look(s, loaded.module->graphs[0]);
 		s->words = loaded.tokenizer->nvocab;
 	}

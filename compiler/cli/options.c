@@ -55,7 +55,8 @@ const CommandOption build_table[] = {
 	{"emit", "KIND", "exe (default), lib, shared, obj, c, bir or checkpoint", OUT(emit), WORDS(emit_names)},
 	{"name", "NAME", "prefix of the C functions, an identifier (default: from OUT)", OUT(name)},
 	{"task", "TASK",
-		"classify, tag, embed, rank, qa, fill-mask, choice or multi-vector (default: from the checkpoint)",
+		"classify, tag, embed, rank, qa, fill-mask, choice, multi-vector or sparse (default: from the "
+		"checkpoint)",
 		LOAD(task), WORDS(task_names)},
 	{"merge", "NAME=DIR,...",
 		"one program for several tasks that share the base MODEL; DIR has a checkpoint, or a "

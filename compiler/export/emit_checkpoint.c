@@ -266,6 +266,7 @@ static bool read_back(Writer *w)
 {
 	const LoadOptions options = {.model = w->root,
 		.task = w->options->task,
+		.route = w->options->route,
 		.outputs = w->options->outputs,
 		.max_tokens = w->options->max_tokens,
 		.transformers5 = w->options->transformers5};

@@ -243,7 +243,7 @@ static bool check_width(
 static bool set_decoder(ModelDesc *desc, bool legacy, const char *path, Diag *diag)
 {
 	for (int32_t i = 0; i < desc->nheads && !legacy; i++) {
-		if (strcmp(desc->head[i].task, "fill-mask") != 0)
+		if (!head_scores_words(&desc->head[i]))
 			continue;
 		desc->head[i].tensors = desc->family->tabled.tensors;
 		if (desc->embedding != desc->hidden)

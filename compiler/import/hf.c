@@ -272,12 +272,12 @@ static bool read_heads(HfReader *r)
 	if (!task && name)
 		return diag_error_in(r->diag, EXIT_UNSUPPORTED, r->config_path, 0,
 			"architecture \"%s\" is not supported; choose a head with --task=embed, classify, tag, rank, "
-			"qa, fill-mask or choice",
+			"qa, fill-mask, choice or sparse",
 			name);
 	if (!task)
 		return diag_error_in(r->diag, EXIT_UNSUPPORTED, r->config_path, 0,
 			"has no architectures, so its head is unknown; give --task=embed, classify, tag, rank, qa, "
-			"fill-mask or choice");
+			"fill-mask, choice or sparse");
 	if (r->options->task)
 		diag_decide(r->diag, "task", "%s, from --task", task);
 	else

@@ -6,7 +6,7 @@
 /* What sentence-transformers says of an encoder: sentence_bert_config.json, or an older name of that file. */
 typedef struct SbertEncoder {
 	const char *file;          /* its name; NULL: there is none */
-	const char *task;          /* transformer_task */
+	bool words;                /* the output is the scores of masked words */
 	const char *output;        /* module_output_name: token_embeddings, sentence_embedding or scores */
 	bool pooler;               /* the output is the pooler's */
 	bool late;                 /* of late interaction: keys for queries and documents count */
@@ -22,6 +22,7 @@ typedef struct Sbert {
 	bool rows;              /* a MultiVectorEncoder: a vector for each token */
 	bool routed;            /* there is a Router */
 	bool is_static;         /* StaticEmbedding instead of an encoder */
+	bool sparse;            /* a SparseEncoder */
 	bool built;             /* the modules give the head, which is in the description */
 	const char *directory;  /* of the encoder */
 	const char *activation; /* a CrossEncoder's activation_fn of config_sentence_transformers.json, or NULL */

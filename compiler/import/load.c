@@ -219,6 +219,8 @@ static bool load_tokenizer(const LoadOptions *options, Loaded *loaded, Diag *dia
 		loaded->tokenizer = lowered(loaded->tokenizer, options->model, diag);
 	if (loaded->tokenizer && loaded->tokenizer->unknown_keys)
 		add_unknown_keys(loaded->module, loaded->tokenizer->unknown_keys);
+	for (int32_t i = 0; loaded->tokenizer && module && i < module->nheads; i++)
+		loaded->tokenizer->spelled |= module->heads[i].task == TASK_SPARSE; /* as SparseEncoder.decode */
 	return loaded->tokenizer != NULL;
 }
 

@@ -6,7 +6,15 @@
 #include "keys.h"
 
 /* The last module read. Modules come in this order. */
-typedef enum Stage { STAGE_START, STAGE_ENCODER, STAGE_POOLING, STAGE_SCORES, STAGE_CLUSTERS } Stage;
+typedef enum Stage {
+	STAGE_START,
+	STAGE_WORDS, /* an encoder with a decoder of masked words */
+	STAGE_ENCODER,
+	STAGE_POOLING,
+	STAGE_SCORES,
+	STAGE_SPARSE,
+	STAGE_CLUSTERS
+} Stage;
 
 typedef struct SbertReader {
 	const char *root, *path; /* the directory, and the path of its modules.json */
@@ -31,6 +39,8 @@ bool sbert_read_pooling(SbertReader *, const char *folder);
 bool sbert_read_layer_pooling(SbertReader *, const char *folder);
 bool sbert_read_dense(SbertReader *, const char *folder);
 bool sbert_read_layernorm(SbertReader *, const char *folder);
+bool sbert_read_splade(SbertReader *, const char *folder);
+bool sbert_read_autoencoder(SbertReader *, const char *folder);
 bool sbert_read_normalize(SbertReader *, const char *folder);
 /* Appends a Normalize of each token. */
 bool sbert_add_unit(SbertReader *);

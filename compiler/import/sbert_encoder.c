@@ -148,8 +148,9 @@ static bool read_output(EncoderReader *r, const json_t *json)
 {
 	static const struct {
 		const char *task, *output;
-	} tasks[] = {{"feature-extraction", "token_embeddings"}, {"sequence-classification", "scores"}};
-	const char *task = tasks[0].task, *output = NULL;
+	} tasks[] = {{"feature-extraction", "token_embeddings"}, {"fill-mask", "token_embeddings"},
+		{"sequence-classification", "scores"}};
+	const char *task = tasks[r->encoder->words].task, *output = NULL;
 	if (!json_member_text(json, "transformer_task", &task, r->path, r->diag)
 		|| !json_member_text(json, "module_output_name", &output, r->path, r->diag) || !read_method(r, json))
 		return false;
@@ -161,10 +162,12 @@ static bool read_output(EncoderReader *r, const json_t *json)
 		const bool pooled = strcmp(output, "sentence_embedding") == 0;
 		if (r->encoder->pooler != pooled || (!pooled && strcmp(output, tasks[i].output) != 0))
 			return refuse(r, "", output, "transformer_task and modality_config give another output");
+		r->encoder->words = i == 1;
 		r->encoder->output = mem_string(r->desc->mem, output, strlen(output));
 		return true;
 	}
-	return refuse(r, "transformer_task", task, "known: feature-extraction, sequence-classification");
+	return refuse(
+		r, "transformer_task", task, "known: feature-extraction, fill-mask, sequence-classification");
 }
 
 /* ---- all of it ------------------------------------------------------------------------------- */

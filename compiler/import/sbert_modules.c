@@ -128,6 +128,37 @@ bool sbert_read_layer_pooling(SbertReader *r, const char *folder)
 	return good;
 }
 
+/* ---- SpladePooling --------------------------------------------------------------------------- */
+
+static bool read_splade_words(SbertReader *r, const json_t *json, const char *path)
+{
+	static const char *const strategies[] = {"max", "sum"}, *const functions[] = {"relu", log1p_relu};
+	const char *strategy = strategies[0], *function = functions[0];
+	if (!json_member_text(json, "pooling_strategy", &strategy, path, r->diag)
+		|| !json_member_text(json, "activation_function", &function, path, r->diag))
+		return false;
+	const int pooling = word_index(strategy, strategies, 2), twice = word_index(function, functions, 2);
+	if (pooling < 0)
+		return diag_error_in(r->diag, EXIT_UNSUPPORTED, path, 0,
+			"pooling_strategy \"%.80s\" is not supported; known: max, sum", strategy);
+	if (twice < 0)
+		return diag_error_in(r->diag, EXIT_UNSUPPORTED, path, 0,
+			"activation_function \"%.80s\" is not supported; known: relu, log1p_relu", function);
+	r->head->pooling = pooling_words[pooling ? POOL_SUM : POOL_MAX];
+	r->head->activation = twice ? log1p_relu : NULL;
+	return true;
+}
+
+bool sbert_read_splade(SbertReader *r, const char *folder)
+{
+	const char *path;
+	json_t *json = sbert_read_config(r, KEYS_SPLADE, folder, &path);
+	const bool good = json && read_splade_words(r, json, path);
+	json_decref(json);
+	r->head->name = r->head->task = task_names[TASK_SPARSE];
+	return good;
+}
+
 /* ---- modules that may act on each token ------------------------------------------------------- */
 
 static struct ModuleDesc *add_module(SbertReader *r, ModuleKind kind, const char *folder)
@@ -262,4 +293,29 @@ bool sbert_add_unit(SbertReader *r)
 	if (module)
 		*module = (struct ModuleDesc){.kind = MODULE_NORMALIZE, .each = true};
 	return module != NULL;
+}
+
+/* ---- SparseAutoEncoder ----------------------------------------------------------------------- */
+
+/* The largest k latents count, or max_active_dims of them. */
+bool sbert_read_autoencoder(SbertReader *r, const char *folder)
+{
+	const char *path;
+	json_t *json = sbert_read_config(r, KEYS_AUTOENCODER, folder, &path);
+	struct ModuleDesc coder = {.kind = MODULE_AUTOENCODER};
+	int64_t k = 8; /* the default of the class */
+	const bool good = json && read_width(r, json, "input_dim", path, &coder.inputs)
+		&& read_width(r, json, "hidden_dim", path, &coder.outputs)
+		&& json_member_int(json, "k", 1, INT32_MAX, &k, path, r->diag)
+		&& json_member_bool(json, "normalize", &coder.standard, path, r->diag);
+	json_decref(json);
+	struct ModuleDesc *module = good ? add_module(r, MODULE_AUTOENCODER, folder) : NULL;
+	if (!module)
+		return false;
+	coder.href = module->href;
+	*module = coder;
+	if (r->head->top == 0)
+		r->head->top = (int32_t)k;
+	r->head->name = r->head->task = task_names[TASK_SPARSE];
+	return true;
 }

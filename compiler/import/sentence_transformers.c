@@ -1,7 +1,7 @@
 /* import/sentence_transformers.c: modules.json of sentence-transformers -> the head of an embedder, or of a
  * CrossEncoder. The modules are a Transformer and a Pooling, or a StaticEmbedding, and Dense, LayerNorm and
- * Normalize on each token or after the pooling. Dropout is skipped: it does nothing at inference. The
- * builder reads weights. */
+ * Normalize on each token or after the pooling; or a Transformer for masked words and a SpladePooling.
+ * Dropout is skipped: it does nothing at inference. The builder reads weights. */
 #include <string.h>
 #include "sbert.h"
 #include "compiler/support/files.h"
@@ -30,6 +30,7 @@ static bool read_transformer(SbertReader *r, const char *folder)
 		return false;
 	if (r->sbert->rows && !sbert_check_side(r->desc, r->sbert->directory, r->diag))
 		return false;
+	r->stage = encoder->words ? STAGE_WORDS : STAGE_ENCODER;
 	if (strcmp(encoder->output, "scores") == 0) {
 		r->sbert->scores = true;
 		r->stage = STAGE_SCORES;
@@ -53,6 +54,13 @@ static bool read_static(SbertReader *r, const char *folder)
 			r->diag, EXIT_UNSUPPORTED, r->path, 0, "StaticEmbedding in a CrossEncoder is not supported");
 }
 
+/* The older module for masked words. */
+static bool read_mlm(SbertReader *r, const char *folder)
+{
+	r->sbert->encoder.words = true;
+	return read_transformer(r, folder);
+}
+
 /* Modules that programs do not have. */
 static const struct {
 	const char *type, *why;
@@ -64,10 +72,7 @@ static const struct {
 	{"CNN", "convolutions over word vectors are not supported"},
 	{"LSTM", "recurrent networks are not supported"},
 	{"CLIPModel", "images are not supported"},
-	{"MLMTransformer", "sparse embeddings are not supported"},
-	{"SpladePooling", "sparse embeddings are not supported"},
-	{"SparseAutoEncoder", "sparse embeddings are not supported"},
-	{"SparseStaticEmbedding", "sparse embeddings are not supported"},
+	{"SparseStaticEmbedding", "it has no encoder; --route=NAME builds another route of a Router"},
 	{"MultiVectorMask", "only a MultiVectorEncoder may have it, once, and before HierarchicalTokenPooling"},
 	{"HierarchicalTokenPooling", "only a MultiVectorEncoder may have it, once"},
 	{"LambdaTokenPooling", "it is a function of Python"},
@@ -81,10 +86,13 @@ static const struct {
 } modules[] = {
 	{"Transformer", STAGE_START, STAGE_START, STAGE_ENCODER, read_transformer},
 	{"StaticEmbedding", STAGE_START, STAGE_START, STAGE_POOLING, read_static},
+	{"MLMTransformer", STAGE_START, STAGE_START, STAGE_WORDS, read_mlm},
+	{"SpladePooling", STAGE_WORDS, STAGE_WORDS, STAGE_SPARSE, sbert_read_splade},
 	{"WeightedLayerPooling", STAGE_ENCODER, STAGE_ENCODER, STAGE_ENCODER, sbert_read_layer_pooling},
 	{"Pooling", STAGE_ENCODER, STAGE_ENCODER, STAGE_POOLING, sbert_read_pooling},
 	{"Dense", STAGE_ENCODER, STAGE_POOLING, STAGE_ENCODER, sbert_read_dense},
 	{"LayerNorm", STAGE_POOLING, STAGE_POOLING, STAGE_POOLING, sbert_read_layernorm},
+	{"SparseAutoEncoder", STAGE_POOLING, STAGE_POOLING, STAGE_SPARSE, sbert_read_autoencoder},
 	{"Dropout", STAGE_POOLING, STAGE_POOLING, STAGE_POOLING, read_nothing},
 	{"Normalize", STAGE_ENCODER, STAGE_POOLING, STAGE_ENCODER, sbert_read_normalize},
 };
@@ -102,8 +110,7 @@ static bool read_typed(SbertReader *r, const char *type, const char *folder, siz
 			if (r->stage < modules[i].from || r->stage > modules[i].to)
 				return diag_error_in(r->diag, EXIT_UNSUPPORTED, r->path, 0,
 					"module %zu, %s, is at an unsupported place; expected the order Transformer, Pooling, "
-					"then "
-					"Dense, LayerNorm and Normalize",
+					"then Dense, LayerNorm and Normalize; or Transformer for fill-mask, SpladePooling",
 					at, modules[i].type);
 			if (r->stage < modules[i].stage)
 				r->stage = modules[i].stage;
@@ -115,7 +122,8 @@ static bool read_typed(SbertReader *r, const char *type, const char *folder, siz
 				"module %zu, %s, is not supported: %s", at, refused[i].type, refused[i].why);
 	return diag_error_in(r->diag, EXIT_UNSUPPORTED, r->path, 0,
 		"module type \"%.80s\" is not supported; known: Transformer, Pooling, StaticEmbedding, "
-		"WeightedLayerPooling, Dense, LayerNorm, Dropout, Normalize",
+		"WeightedLayerPooling, Dense, LayerNorm, Dropout, Normalize, MLMTransformer, SpladePooling, "
+		"SparseAutoEncoder",
 		type);
 }
 
@@ -229,17 +237,26 @@ static bool read_module(SbertReader *r, const json_t *item, size_t at)
 	return read_typed(r, type, folder, at);
 }
 
-/* A modules.json must lead to an embedding, or to the scores of a CrossEncoder. */
+/* A modules.json must lead to an embedding, to sparse weights, or to the scores of a CrossEncoder. */
 static bool check_end(SbertReader *r)
 {
 	if (r->stage == STAGE_START)
 		return diag_error_in(r->diag, EXIT_UNSUPPORTED, r->path, 0, "has no Transformer module");
 	if (r->stage == STAGE_SCORES)
 		return true;
+	if (r->stage == STAGE_SPARSE) {
+		r->head->dim = 0; /* a SparseEncoder has no truncate_dim */
+		return true;
+	}
+	r->head->top = 0;
 	if (r->sbert->rows)
 		return r->stage == STAGE_ENCODER || r->stage == STAGE_CLUSTERS
 			|| diag_error_in(r->diag, EXIT_UNSUPPORTED, r->path, 0,
 				"a MultiVectorEncoder with a Pooling is not supported");
+	if (r->sbert->sparse || r->stage == STAGE_WORDS)
+		return diag_error_in(r->diag, EXIT_UNSUPPORTED, r->path, 0,
+			"is of a SparseEncoder, but no module gives sparse weights; expected a SpladePooling behind a "
+			"Transformer for fill-mask, or a SparseAutoEncoder");
 	if (r->sbert->scores)
 		return diag_error_in(r->diag, EXIT_UNSUPPORTED, r->path, 0,
 			"is of a CrossEncoder, but no module gives \"scores\"; expected a Transformer for "
@@ -249,12 +266,6 @@ static bool check_end(SbertReader *r)
 }
 
 /* ---- config_sentence_transformers.json ------------------------------------------------------- */
-
-static const struct {
-	const char *name, *why;
-} foreign_models[] = {
-	{"SparseEncoder", "sparse embeddings are not supported"},
-};
 
 /* A vector for each token. Other words of similarity_fn_name than these two count as the first. kind:
  * ColBERT is of PyLate. */
@@ -277,11 +288,8 @@ static bool read_kind(SbertReader *r, const json_t *json, const char *path)
 	const char *kind = NULL;
 	if (!json_member_text(json, "model_type", &kind, path, r->diag))
 		return false;
-	for (size_t i = 0; kind && i < sizeof foreign_models / sizeof *foreign_models; i++)
-		if (strcmp(kind, foreign_models[i].name) == 0)
-			return diag_error_in(
-				r->diag, EXIT_UNSUPPORTED, path, 0, "model_type %s: %s", kind, foreign_models[i].why);
 	r->sbert->scores = kind && strcmp(kind, "CrossEncoder") == 0;
+	r->sbert->sparse = kind && strcmp(kind, "SparseEncoder") == 0;
 	r->sbert->rows = kind && (strcmp(kind, "MultiVectorEncoder") == 0 || strcmp(kind, "ColBERT") == 0);
 	return !r->sbert->rows || read_rows(r, json, path, kind);
 }
@@ -347,7 +355,7 @@ static bool read_prompts(SbertReader *r, const json_t *json, const char *path)
 
 static bool read_settings(SbertReader *r)
 {
-	int64_t dim = 0;
+	int64_t dim = 0, top = 0;
 	char *path = mem_printf(r->desc->mem, "%s/config_sentence_transformers.json", r->root);
 	if (file_is_absent(path))
 		return true;
@@ -359,7 +367,10 @@ static bool read_settings(SbertReader *r)
 	good = good && read_kind(r, json, path) && read_prompts(r, json, path)
 		&& (r->sbert->scores || r->sbert->rows || read_similarity(r, json, path))
 		&& (!r->sbert->scores || read_activation(r, json, path))
-		&& json_member_int(json, "truncate_dim", 1, INT32_MAX, &dim, path, r->diag);
+		&& json_member_int(json, "truncate_dim", 1, INT32_MAX, &dim, path, r->diag)
+		&& json_member_int(json, "max_active_dims", 1, INT32_MAX, &top, path, r->diag);
+	if (good)
+		r->head->top = (int32_t)top;
 	if (good && !r->sbert->scores && !r->sbert->rows)
 		r->head->dim = (int32_t)dim;
 	if (good && !r->sbert->scores && dim)

@@ -360,10 +360,11 @@ static bool read_modules(XmlReader *r, xmlNodePtr node, HeadDesc *head)
 			continue;
 		if (head->nmodules == MODULES_MAX)
 			return diag_error_in(r->diag, EXIT_UNSUPPORTED, r->desc->path, at->line,
-				"more than %d modules (dense, layernorm, normalize)", MODULES_MAX);
+				"more than %d modules (dense, layernorm, normalize, autoencoder)", MODULES_MAX);
 		head->module[head->nmodules++] = (struct ModuleDesc){(ModuleKind)kind,
 			attr_is_true(r, at, "each-token"), attr_is_true(r, at, "residual"),
-			attr_text(r->desc, at, "href"), attr_text(r->desc, at, "activation"), 0, 0, 0};
+			attr_text(r->desc, at, "href"), attr_text(r->desc, at, "activation"),
+			attr_is_true(r, at, "standardize"), 0, 0, 0};
 	}
 	return true;
 }
@@ -383,7 +384,8 @@ static bool read_head(XmlReader *r, xmlNodePtr node)
 	if (!head->problem && head->nlabels == 1 && strcmp(head->task, "classify") == 0)
 		head->problem = "regression";
 	head->skips_prompt = attr_is_true(r, node, "skip-prompt");
-	return read_size(r, node, "dim", INT32_MAX, &head->dim) && read_modules(r, node, head);
+	return read_size(r, node, "dim", INT32_MAX, &head->dim)
+		&& read_size(r, node, "top", INT32_MAX, &head->top) && read_modules(r, node, head);
 }
 
 static bool read_prompt(XmlReader *r, xmlNodePtr node)

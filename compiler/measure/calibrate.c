@@ -73,7 +73,7 @@ static bool observe(void *context, Module *module, const char *path, int32_t lim
 	const BuildRun *calibration = context;
 	const Module *whole = calibration->loaded->module;
 	const bool apart = whole->nheads > 0
-		&& whole->heads[0].task == TASK_EMBED; /* an embedder embeds the two texts separately */
+		&& task_embeds(whole->heads[0].task); /* an embedder embeds the two texts separately */
 	Observation o = {.each = each, .argument = argument, .diag = diag};
 	Dataset data = {0};
 	bool good = dataset_read_texts(path, &data, diag)

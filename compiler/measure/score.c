@@ -135,15 +135,25 @@ static bool score_choice(Scorer *s, const DataRow *row, const float *out, RowSco
 	return true;
 }
 
-static bool score_number(Scorer *s, const DataRow *row, const float *out, RowScore *to)
+/* The similarity of two texts, or the score of one. Sparse weights are compared by their product, as in
+ * sentence-transformers. */
+static double predicted_number(const Scorer *s, const float *out)
 {
 	const int32_t width = s->what->width;
+	if (!s->twice)
+		return (double)out[width - 1];
+	return s->what->head.task == TASK_SPARSE ? metric_dot(out, out + width, width)
+											 : metric_cosine(out, out + width, width);
+}
+
+static bool score_number(Scorer *s, const DataRow *row, const float *out, RowScore *to)
+{
 	char *end = NULL;
 	to->gold = s->data->form == DATA_SCORES ? row->score : strtod(row->label, &end);
 	if (end && (end == row->label || *end))
 		return diag_error_in(s->diag, EXIT_INPUT, s->path, row->line,
 			"label \"%s\" is not a number; the model predicts a number", row->label);
-	to->predicted = s->twice ? metric_cosine(out, out + width, width) : (double)out[width - 1];
+	to->predicted = predicted_number(s, out);
 	return true;
 }
 
@@ -271,7 +281,7 @@ bool score_metric(const Scored *what, const Dataset *data, const char *path, Met
 		|| head->nlabels == 1;
 	if (head->task == TASK_TAG && form == DATA_TAGS)
 		*metric = METRIC_F1;
-	else if (head->task == TASK_EMBED && form == DATA_SCORES)
+	else if (task_embeds(head->task) && form == DATA_SCORES)
 		*metric = METRIC_SPEARMAN;
 	else if ((head->task == TASK_CLASSIFY || head->task == TASK_RANK) && one_number && form != DATA_TAGS
 		&& form != DATA_CHOICES)
@@ -380,7 +390,7 @@ bool score_program_rows(const Program *program, const Scored *what, const Datase
 		.scores = scores,
 		.rows = rows,
 		.diag = diag};
-	s.twice = what->head.task == TASK_EMBED;
+	s.twice = task_embeds(what->head.task);
 	s.scheme = rt_scheme_of(what->head.labels, what->head.nlabels);
 	const bool good = score_metric(what, data, path, &s.metric, diag) && score_into(&s, limit, progress);
 	if (!rows)

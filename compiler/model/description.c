@@ -237,7 +237,7 @@ static bool check_pooling(Checker *c, const HeadDesc *head)
 		if (pooling < 0)
 			return FAIL(c, EXIT_INPUT,
 				"head %s: pooling \"%s\" is not supported; known: first, last, mean, max, mean_sqrt, "
-				"mean_weighted, pooler, late",
+				"mean_weighted, sum, pooler, late",
 				head->name, word);
 		if (pooling == POOLING_LATE)
 			return FAIL(c, EXIT_INPUT,
@@ -252,10 +252,25 @@ static bool check_pooling(Checker *c, const HeadDesc *head)
 	return count > 0 || FAIL(c, EXIT_INPUT, "head %s: pooling is empty", head->name);
 }
 
+/* The words of a sparse head on a decoder of masked words. */
+static bool check_sparse(Checker *c, HeadDesc *head)
+{
+	if (!head->pooling)
+		head->pooling = pooling_words[POOL_MAX];
+	if (strcmp(head->pooling, pooling_words[POOL_MAX]) != 0
+		&& strcmp(head->pooling, pooling_words[POOL_SUM]) != 0)
+		return FAIL(c, EXIT_UNSUPPORTED, "head %s: pooling \"%s\" is not supported; known: max, sum",
+			head->name, head->pooling);
+	return !head->activation || strcmp(head->activation, log1p_relu) == 0
+		|| FAIL(c, EXIT_UNSUPPORTED, "head %s: activation \"%s\" is not supported; known: %s", head->name,
+			head->activation, log1p_relu);
+}
+
 /* Refuses fields that the task's head does not have, instead of ignoring them. */
 static bool check_parts(Checker *c, HeadDesc *head, Task task)
 {
 	const HeadSpec *spec = family_head(c->desc->family, head);
+	const bool sparse = task == TASK_SPARSE;
 	const bool labels = task == TASK_CLASSIFY || task == TASK_RANK || task == TASK_TAG;
 	if (!spec)
 		return FAIL(c, EXIT_UNSUPPORTED, "head %s: the family %s has no head for the task %s", head->name,
@@ -269,7 +284,7 @@ static bool check_parts(Checker *c, HeadDesc *head, Task task)
 		return FAIL(c, EXIT_INPUT, "head %s: the task tag takes the problem single or multi", head->name);
 	if (labels && !head->nlabels)
 		return FAIL(c, EXIT_INPUT, "head %s has no labels; add the attribute labels", head->name);
-	if (!spec->pooling && head->pooling)
+	if (!spec->pooling && head->pooling && !sparse)
 		return FAIL(
 			c, EXIT_INPUT, "head %s has a pooling, but the task %s takes none", head->name, head->task);
 	if (!spec->tensors && head->tensors)
@@ -277,9 +292,10 @@ static bool check_parts(Checker *c, HeadDesc *head, Task task)
 			head->task);
 	const bool scores = task == TASK_CLASSIFY || task == TASK_RANK;
 	const bool rows = task == TASK_MULTI_VECTOR;
-	if (task != TASK_EMBED && !scores && !rows && head->nmodules)
+	if (task != TASK_EMBED && !scores && !rows && !sparse && head->nmodules)
 		return FAIL(c, EXIT_INPUT,
-			"head %s: modules are only for the tasks embed, multi-vector, classify and rank", head->name);
+			"head %s: modules are only for the tasks embed, multi-vector, sparse, classify and rank",
+			head->name);
 	if (rows != (c->desc->late != NULL) || (rows && c->desc->nheads > 1))
 		return FAIL(c, EXIT_INPUT,
 			"head %s: the task multi-vector and the element <late> need each other, and allow no other head",
@@ -290,10 +306,14 @@ static bool check_parts(Checker *c, HeadDesc *head, Task task)
 				module_words[head->module[i].kind]);
 	if (task != TASK_EMBED && (head->normalize || head->dim))
 		return FAIL(c, EXIT_INPUT, "head %s: normalize and dim are only for the task embed", head->name);
-	if (head->activation && !scores)
+	if (head->top && !sparse)
+		return FAIL(c, EXIT_INPUT, "head %s: top is only for the task sparse", head->name);
+	if (sparse && !head->nmodules && !check_sparse(c, head))
+		return false;
+	if (head->activation && !scores && !sparse)
 		return FAIL(
 			c, EXIT_INPUT, "head %s has an activation, but the task %s takes none", head->name, head->task);
-	if (head->activation && !activation_is_known(head->activation))
+	if (head->activation && scores && !activation_is_known(head->activation))
 		return FAIL(c, EXIT_UNSUPPORTED, "head %s: activation \"%s\" is not supported; known: %s", head->name,
 			head->activation, activation_list());
 	if (!head->tensors)
@@ -338,7 +358,7 @@ static bool settle_outputs(Checker *c, const char *asked)
 	for (int32_t i = 0; !words && i < desc->nheads; i++) {
 		int task = word_index(desc->head[i].task, task_names, TASK_COUNT);
 		if (task == TASK_EMBED || task == TASK_TAG || task == TASK_QA || task == TASK_FILL_MASK
-			|| task == TASK_MULTI_VECTOR)
+			|| task == TASK_MULTI_VECTOR || task == TASK_SPARSE)
 			words = "hidden";
 	}
 	char *list = mem_printf(desc->mem, "%s %s", words ? words : "", asked ? asked : ""), *rest;

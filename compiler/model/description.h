@@ -49,18 +49,26 @@ typedef struct RotaryDesc {
 } RotaryDesc;
 
 /* modules.c: what sentence-transformers puts before and after the pooling. */
-typedef enum ModuleKind { MODULE_DENSE, MODULE_LAYERNORM, MODULE_NORMALIZE, MODULE_COUNT } ModuleKind;
-extern const char *const module_words[MODULE_COUNT]; /* "dense" "layernorm" "normalize" */
+typedef enum ModuleKind {
+	MODULE_DENSE,
+	MODULE_LAYERNORM,
+	MODULE_NORMALIZE,
+	MODULE_AUTOENCODER,
+	MODULE_COUNT
+} ModuleKind;
+extern const char *const module_words[MODULE_COUNT]; /* "dense" "layernorm" "normalize" "autoencoder" */
 enum { MODULES_MAX = 8, POOLINGS_MAX = 16 };
 
 typedef struct HeadDesc {
 	const char *name, *task, *problem; /* words of ir.h's task_names, problem_names; problem may be NULL */
 	const char *tensors;               /* stem of its weights; NULL: the family's for the task */
-	const char *pooling;    /* one or more of pooling_words, separated by spaces; NULL: the family's */
-	bool normalize;         /* of modules: scale the result to unit length */
-	bool skips_prompt;      /* the tokens of a prompt are not pooled */
-	int32_t dim;            /* of modules: keep the first numbers of the result; 0: all */
-	const char *activation; /* classify, rank: of the scores, as activation.c names it; NULL: none */
+	const char *pooling; /* one or more of pooling_words, separated by spaces; NULL: the family's */
+	bool normalize;      /* of modules: scale the result to unit length */
+	bool skips_prompt;   /* the tokens of a prompt are not pooled */
+	int32_t dim;         /* of modules: keep the first numbers of the result; 0: all */
+	int32_t top;         /* sparse: keep the largest weights; 0: all */
+	/* classify, rank: of the scores, as activation.c names it; NULL: none. sparse: NULL, or log1p_relu */
+	const char *activation;
 	/* of modules: size of the embeddings that the Pooling module's config.json gives; 0: not given */
 	int64_t pooled;
 	int32_t nmodules; /* of embed, and of a classifier that sentence-transformers puts together */
@@ -69,7 +77,8 @@ typedef struct HeadDesc {
 		bool each;     /* acts on each token, before the pooling */
 		bool residual; /* dense: the input is added */
 		const char *href, *activation;
-		int64_t inputs, outputs; /* dense: from its config.json; 0: not given */
+		bool standard;           /* autoencoder: the input is standardised */
+		int64_t inputs, outputs; /* dense, autoencoder: from its config.json; 0: not given */
 		int bias;                /* dense: from its config.json: 1 yes, -1 no, 0 not given */
 	} module[MODULES_MAX];
 	int32_t nlabels;
@@ -187,6 +196,8 @@ bool description_settle_late(ModelDesc *, int asked, Diag *);
 void description_late_meta(const ModelDesc *, Module *);
 /* Turns any text into a name for modules and C: letters, digits and '_', not beginning with a digit. */
 char *name_from_text(MemArena *, const char *text);
+/* The activation of a sparse head that takes the logarithm twice. */
+#define log1p_relu "log1p_relu"
 /* Words of `pooling`: the modes of the op pool, the family's pooler, and `late`: the mean of what the last
  * linear of a classifier makes of each token. */
 enum { POOLING_POOLER = POOL_COUNT, POOLING_LATE, POOLING_COUNT };

@@ -121,6 +121,7 @@ static void write_module(const struct ModuleDesc *module, FILE *out)
 	write_attr(out, "activation", module->activation);
 	write_attr(out, "residual", module->residual ? "true" : NULL);
 	write_attr(out, "each-token", module->each ? "true" : NULL);
+	write_attr(out, "standardize", module->standard ? "true" : NULL);
 	fputs("/>\n", out);
 }
 
@@ -140,6 +141,8 @@ static void write_head(const HeadDesc *head, FILE *out)
 	write_attr(out, "skip-prompt", head->skips_prompt ? "true" : NULL);
 	if (head->dim)
 		fprintf(out, " dim=\"%d\"", head->dim);
+	if (head->top)
+		fprintf(out, " top=\"%d\"", head->top);
 	if (attribute)
 		write_labels(head, true, out);
 	if (!head->nmodules && (!head->nlabels || attribute)) {
@@ -281,7 +284,7 @@ bool description_write(const ModelDesc *desc, const char *why, FILE *out)
 		return !ferror(out);
 	}
 	write_encoder(desc, out);
-	fputs("\n  <!-- task: classify, tag, embed, rank, qa, fill-mask, choice or multi-vector. "
+	fputs("\n  <!-- task: classify, tag, embed, rank, qa, fill-mask, choice, multi-vector or sparse. "
 		  "tensors: the prefix of the head's tensors (classifier,\n"
 		  "       qa_outputs, cls.predictions, ...). Several heads share the encoder. "
 		  "Each then needs a name, which is the name of its output. -->\n",

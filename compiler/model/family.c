@@ -6,6 +6,12 @@
 static const HeadSpec embed_head = {.build = head_embed, .pooling = "mean"},
 					  multi_vector_head = {.build = head_multi_vector};
 
+bool head_scores_words(const HeadDesc *head)
+{
+	return strcmp(head->task, task_names[TASK_FILL_MASK]) == 0
+		|| (strcmp(head->task, task_names[TASK_SPARSE]) == 0 && !head->nmodules);
+}
+
 const HeadSpec *family_head(const Family *family, const HeadDesc *head)
 {
 	const Task task = (Task)word_index(head->task, task_names, TASK_COUNT);
@@ -16,10 +22,11 @@ const HeadSpec *family_head(const Family *family, const HeadDesc *head)
 	if (task == TASK_TAG && family->replaced.build && head->tensors
 		&& strcmp(head->tensors, family->replaced.tensors) == 0)
 		return &family->replaced;
-	if (task == TASK_FILL_MASK && family->tabled.build && head->tensors
+	if (head_scores_words(head) && family->tabled.build && head->tensors
 		&& strcmp(head->tensors, family->tabled.tensors) == 0)
 		return &family->tabled;
-	const HeadSpec *spec = &family->head[task == TASK_RANK ? TASK_CLASSIFY : task];
+	const Task as = head_scores_words(head) ? TASK_FILL_MASK : task;
+	const HeadSpec *spec = &family->head[as == TASK_RANK ? TASK_CLASSIFY : as];
 	return spec->build ? spec : NULL;
 }
 

@@ -89,6 +89,8 @@ typedef struct Family {
 	HeadSpec head[TASK_COUNT];    /* rank uses the row of classify; embed needs none */
 } Family;
 
+/* True for fill-mask, and for sparse without modules: the head has a decoder of masked words. */
+bool head_scores_words(const HeadDesc *);
 /* The row of the head's task; `replaced` or `tabled` if the head names its tensors; NULL: the family has no
  * such head. */
 const HeadSpec *family_head(const Family *, const HeadDesc *);

@@ -121,6 +121,31 @@ Value *head_tokens(Builder *b, const HeadDesc *head, const char *origin)
 	return build_linear(b, x, stem, width, SIZE_LABELS, origin);
 }
 
+/* The weights of words in a text, from the scores of each token: the largest, or the sum, of log(1 +
+ * relu(score)) over the tokens (SPLADE v2, arXiv:2109.10086, and SPLADE, arXiv:2107.05720). The function
+ * grows with the score, so the largest score is taken first. log1p_relu takes the logarithm twice. */
+static Value *build_splade(Builder *b, const HeadDesc *head, Value *x, const char *origin)
+{
+	const bool sums = strcmp(head->pooling, pooling_words[POOL_SUM]) == 0;
+	if (!sums)
+		x = build_pool(b, x, POOL_MAX, false, origin);
+	x = build_unary(b, OP_LOG1P, build_unary(b, OP_RELU, x, origin), origin);
+	if (head->activation)
+		x = build_unary(b, OP_LOG1P, x, origin);
+	return sums ? build_pool(b, x, POOL_SUM, false, origin) : x;
+}
+
+/* Keeps the head's number of largest weights. */
+static Value *build_sparse(Builder *b, const HeadDesc *head, Value *x, const char *origin)
+{
+	if (x && head_scores_words(head))
+		x = build_splade(b, head, x, origin);
+	if (!x || !head->top)
+		return x;
+	const Attrs attr = {.has = A_keep, .keep = head->top};
+	return build_op(b, OP_TOP, &x, 1, &attr, origin);
+}
+
 /* ---- all of them ----------------------------------------------------------------------------- */
 
 static void copy_labels(Builder *b, Head *to, const HeadDesc *from)
@@ -136,10 +161,13 @@ static void build_head(Builder *b, const HeadDesc *desc)
 {
 	const Task task = head_task(desc);
 	int problem = desc->problem ? word_index(desc->problem, problem_names, PROBLEM_COUNT) : PROBLEM_SINGLE;
-	Value *value = head_spec(b, desc)->build(b, desc, builder_text(b, "head.%s", desc->name));
+	const char *origin = builder_text(b, "head.%s", desc->name);
+	Value *value = head_spec(b, desc)->build(b, desc, origin);
+	if (task == TASK_SPARSE)
+		value = build_sparse(b, desc, value, origin);
 	if (b->failed)
 		return;
-	const char *alone = task == TASK_EMBED ? "embedding" : "logits";
+	const char *alone = task_embeds(task) ? "embedding" : "logits";
 	if (task == TASK_MULTI_VECTOR)
 		alone = "embeddings";
 	const char *output = builder_text(b, "%s", b->desc->nheads > 1 ? desc->name : alone);

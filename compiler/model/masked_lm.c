@@ -40,7 +40,7 @@ const char *head_tied_table(Builder *b)
 {
 	for (int32_t i = 0; i < b->desc->nheads && !b->desc->untied; i++) {
 		const HeadDesc *head = &b->desc->head[i];
-		if (word_index(head->task, task_names, TASK_COUNT) != TASK_FILL_MASK)
+		if (!head_scores_words(head))
 			continue;
 		const HeadSpec *spec = &b->desc->family->head[TASK_FILL_MASK];
 		const char *name = builder_text(b, "%s.weight", head_stem(b, head, spec->out));

@@ -1,12 +1,15 @@
-/* modules.c: the modules of sentence-transformers around the pooling: Dense, LayerNorm and Normalize. Each
- * has a folder of its own, with its weights. A module acts on each token, before the pooling, or after it.
+/* modules.c: the modules of sentence-transformers around the pooling: Dense, LayerNorm, Normalize and
+ * SparseAutoEncoder. Each has a folder of its own, with its weights. A module acts on each token, before the
+ * pooling, or after it.
  */
 #include <string.h>
 #include "family.h"
 #include "compiler/support/files.h"
 
-const char *const module_words[MODULE_COUNT] = {
-	[MODULE_DENSE] = "dense", [MODULE_LAYERNORM] = "layernorm", [MODULE_NORMALIZE] = "normalize"};
+const char *const module_words[MODULE_COUNT] = {[MODULE_DENSE] = "dense",
+	[MODULE_LAYERNORM] = "layernorm",
+	[MODULE_NORMALIZE] = "normalize",
+	[MODULE_AUTOENCODER] = "autoencoder"};
 
 /* Copies a tensor into the module with a unique name. Every folder has the same names, such as
  * linear.weight. */
@@ -114,6 +117,52 @@ Value *build_normalize(Builder *b, Value *x, const char *origin)
 	return build_op(b, OP_NORMALIZE, &x, 1, &attr, origin);
 }
 
+/* A constant [1,width] that makes a sum of a vector's elements, times `factor`. */
+static Value *build_summing(Builder *b, int64_t width, double factor, const char *origin)
+{
+	Tensor *tensor = tensor_new(b->module, NULL, type_make(DT_F32, 2, dim_number(1), dim_number(width)));
+	for (int64_t i = 0; i < width; i++)
+		tensor_set(tensor, i, factor);
+	return graph_const(b->graph, NULL, tensor, origin);
+}
+
+/* (x - mean) / (deviation + 1e-5), with the deviation of a sample, as SparseAutoEncoder computes it. */
+static Value *build_standard(Builder *b, Value *x, const char *origin)
+{
+	const int64_t width = x->type.dim[0].plus;
+	Value *mean[2] = {x, build_summing(b, width, 1.0 / (double)width, origin)};
+	x = build_binary(b, OP_SUB, x, build_op(b, OP_LINEAR, mean, 2, NULL, origin), origin);
+	Value *squares[2] = {build_binary(b, OP_MUL, x, x, origin),
+		build_summing(b, width, 1.0 / (double)(width > 1 ? width - 1 : 1), origin)};
+	Value *deviation = build_unary(b, OP_SQRT, build_op(b, OP_LINEAR, squares, 2, NULL, origin), origin);
+	return build_binary(
+		b, OP_DIV, x, build_binary(b, OP_ADD, deviation, build_scalar(b, 1e-5), origin), origin);
+}
+
+/* The latents of a sparse autoencoder (CSR, arXiv:2503.01776): relu of a linear of x - pre_bias. The head
+ * keeps the largest ones. The file has the linear's weight under the name of the decoder, which is its
+ * transpose. */
+static Value *build_autoencoder(
+	Builder *b, const struct ModuleDesc *coder, const TensorFile *file, Value *x, const char *origin)
+{
+	const int64_t inner = x->type.dim[x->type.rank - 1].plus;
+	if (coder->inputs && coder->inputs != inner) {
+		builder_fail(b, EXIT_INPUT,
+			"%s/config.json has input_dim %jd, but the size of its input is %jd; do they belong together?",
+			coder->href, (intmax_t)coder->inputs, (intmax_t)inner);
+		return NULL;
+	}
+	Value *before = module_tensor(b, file, coder, "pre_bias", true, inner, 0, origin);
+	Value *weight = module_tensor(
+		b, file, coder, "decoder.linear.weight", true, coder->outputs, inner, origin);
+	const int64_t outer = weight ? weight->type.dim[0].plus : 1;
+	Value *bias = module_tensor(b, file, coder, "latent_bias", true, outer, 0, origin);
+	if (coder->standard)
+		x = build_standard(b, x, origin);
+	Value *args[3] = {build_binary(b, OP_SUB, x, before, origin), weight, bias};
+	return build_unary(b, OP_RELU, build_op(b, OP_LINEAR, args, 3, NULL, origin), origin);
+}
+
 static Value *build_module(Builder *b, const struct ModuleDesc *module, Value *x, const char *origin)
 {
 	const ModelDesc *desc = b->desc;
@@ -129,8 +178,12 @@ static Value *build_module(Builder *b, const struct ModuleDesc *module, Value *x
 		b->failed = true;
 		return NULL;
 	}
-	Value *y = module->kind == MODULE_DENSE ? build_dense(b, module, file, x, origin)
-											: build_norm(b, module, file, x, origin);
+	Value *y;
+	switch (module->kind) {
+	case MODULE_DENSE: y = build_dense(b, module, file, x, origin); break;
+	case MODULE_AUTOENCODER: y = build_autoencoder(b, module, file, x, origin); break;
+	default: y = build_norm(b, module, file, x, origin);
+	}
 	tensor_file_close(file);
 	return b->failed ? NULL : y;
 }

@@ -125,6 +125,35 @@ bool eval_NORMALIZE(const Node *node, const EvalArray *const *args, EvalArray *r
 	return true;
 }
 
+static int magnitude_larger_first(const void *a, const void *b)
+{
+	const double x = fabs(*(const double *)a), y = fabs(*(const double *)b);
+	return (x < y) - (x > y);
+}
+
+bool eval_TOP(const Node *node, const EvalArray *const *args, EvalArray *results, Diag *diag)
+{
+	(void)diag;
+	const int64_t size = rows_begin(args, &results[0]), keep = node->attr.keep;
+	if (keep >= size)
+		return true;
+	double *order = checked_calloc((size_t)size, sizeof *order);
+	for (int64_t at = 0; at < results[0].count; at += size) {
+		double *row = results[0].v + at;
+		memcpy(order, row, (size_t)size * sizeof *order);
+		qsort(order, (size_t)size, sizeof *order, magnitude_larger_first);
+		const double least = fabs(order[keep - 1]);
+		int64_t equal = keep; /* how many elements of the least kept magnitude stay */
+		for (int64_t i = 0; i < size; i++)
+			equal -= fabs(row[i]) > least;
+		for (int64_t i = 0; i < size; i++)
+			if (fabs(row[i]) < least || (fabs(row[i]) == least && equal-- <= 0))
+				row[i] = 0;
+	}
+	free(order);
+	return true;
+}
+
 bool eval_RMSNORM(const Node *node, const EvalArray *const *args, EvalArray *results, Diag *diag)
 {
 	(void)diag;
@@ -181,6 +210,7 @@ static double pool_column(Pool mode, const double *column, int64_t hidden, int64
 	switch (mode) {
 	case POOL_MAX: return largest;
 	case POOL_MEAN_SQRT: return sum / sqrt(weights);
+	case POOL_SUM: return sum;
 	default: return sum / weights;
 	}
 }

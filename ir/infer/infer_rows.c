@@ -171,6 +171,11 @@ bool infer_NORMALIZE(const Node *node, Type results[RESULTS_MAX], Diag *diag)
 	return infer_same(node, 1, results, diag) && expect_not_negative(node, "eps", node->attr.eps, diag);
 }
 
+bool infer_TOP(const Node *node, Type results[RESULTS_MAX], Diag *diag)
+{
+	return infer_same(node, 1, results, diag) && expect_selection(node, diag);
+}
+
 bool infer_RMSNORM(const Node *node, Type results[RESULTS_MAX], Diag *diag)
 {
 	return infer_same(node, 1, results, diag) && expect_vector(node, 1, last_dim(arg_type(node, 0)), diag)

@@ -156,7 +156,7 @@ static bool parse_head(Parser *parser)
 	int32_t task = accept_one_of(parser, task_names, TASK_COUNT);
 	if (task < 0)
 		return parse_expected(
-			parser, "a task: classify, tag, embed, rank, qa, fill-mask, choice or multi-vector");
+			parser, "a task: classify, tag, embed, rank, qa, fill-mask, choice, multi-vector or sparse");
 	head->task = (Task)task;
 	if (!head->name)
 		head->name = task_names[task];

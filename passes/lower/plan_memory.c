@@ -100,6 +100,8 @@ static bool planner_make_blocks(Planner *p, PassRun *run)
 			if (block->region == REGION_NONE)
 				return diag_error(run->diag, EXIT_UNSUPPORTED, node->line,
 					"%s: its shape has no place in the arena; run lower first", value_print(value, label));
+			if (block->region == REGION_BLOCK)
+				block->bytes = value_inner_bytes(value, block->bytes);
 			block->bytes = round_up(block->bytes);
 		}
 	}

@@ -72,7 +72,8 @@ bool op_is_elementwise(Op op)
 	case OP_RELU:
 	case OP_SIGMOID:
 	case OP_EXP:
-	case OP_SQRT: return true;
+	case OP_SQRT:
+	case OP_LOG1P: return true;
 	default: return false;
 	}
 }

@@ -145,7 +145,8 @@ static bool find_needed(Graph *graph, Value **must, PassRun *run)
 	*must = NULL;
 	for (int32_t i = 0; i < module->nheads; i++) {
 		const Head *head = &module->heads[i];
-		if (head->task == TASK_QA || head->task == TASK_FILL_MASK || head->task == TASK_MULTI_VECTOR)
+		if (head->task == TASK_QA || head->task == TASK_FILL_MASK || head->task == TASK_MULTI_VECTOR
+			|| head->task == TASK_SPARSE)
 			return diag_error(run->diag, EXIT_UNSUPPORTED, head->line,
 				"prune-tokens: head @%s (%s) may need any token, so none can be dropped", head->name,
 				task_names[head->task]);

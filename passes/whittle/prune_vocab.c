@@ -129,6 +129,11 @@ bool pass_prune_vocab(Graph *graph, PassRun *run)
 		return diag_error(run->diag, EXIT_UNSUPPORTED, 0, "prune-vocab: %s",
 			old == 0 ? "no constant table is indexed by %ids"
 					 : "the graph has several tables indexed by ids, or the module has several graphs");
+	for (int32_t i = 0; i < graph->module->nheads; i++)
+		if (graph->module->heads[i].task == TASK_SPARSE)
+			return diag_error(run->diag, EXIT_UNSUPPORTED, 0,
+				"prune-vocab: head @%s (sparse) has a weight for each token, so none can be dropped",
+				graph->module->heads[i].name);
 	if (!pass_option_fits(run, "keep", keep, old, "the word table has", "row"))
 		return false;
 	if (!env->vocab_used || !env->vocab_renumber)

@@ -21,5 +21,6 @@ RT_INLINE void unary_f32__scalar(float *out, const float *x, int n0, int n1, int
 		case RT_UNARY_SIGMOID: out[i] = math_sigmoid(x[i]); break;
 		case RT_UNARY_EXP: out[i] = expf(x[i]); break;
 		case RT_UNARY_SQRT: out[i] = sqrtf(x[i]); break;
+		case RT_UNARY_LOG1P: out[i] = log1pf(x[i]); break;
 		}
 }

@@ -18,6 +18,8 @@ FILES = {
     "DROPOUT": "config.json of Dropout",
     "MASK": "config.json of MultiVectorMask",
     "CLUSTERS": "config.json of HierarchicalTokenPooling",
+    "SPLADE": "config.json of SpladePooling",
+    "AUTOENCODER": "config.json of SparseAutoEncoder",
     "ROUTER": "router_config.json",
     "ROUTES": "parameters of router_config.json",
     "OTHER": "config.json of modules that are not supported",

@@ -422,6 +422,7 @@ static const struct {
 	{"exit", check_exit},
 	{"softmax", check_softmax},
 	{"unary", check_unary},
+	{"top", check_top},
 	{"attention", check_attention},
 	{"embed", check_embed},
 	{"rows", check_rows},

@@ -96,6 +96,7 @@ static double pool_exact(int mode, const float *column, int first, int tokens, i
 	case RT_POOL_MEAN: return sum / n;
 	case RT_POOL_MAX: return top;
 	case RT_POOL_MEAN_SQRT: return sum / sqrt(n);
+	case RT_POOL_SUM: return sum;
 	default: return weighted / weights;
 	}
 }
@@ -106,7 +107,7 @@ static void check_rows(void)
 		enum { H = 5 };
 		float *x = random_floats((size_t)(tokens * H) + 1), out[H];
 		int32_t at[6] = {0};
-		for (int mode = RT_POOL_FIRST; mode <= RT_POOL_MEAN_WEIGHTED; mode++)
+		for (int mode = RT_POOL_FIRST; mode <= RT_POOL_SUM; mode++)
 			for (int first = 0; first <= tokens + 1; first++) {
 				pool_f32__scalar(out, x, tokens, H, mode, first);
 				for (int i = 0; i < H; i++)

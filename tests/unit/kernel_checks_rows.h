@@ -199,7 +199,31 @@ static double unary_exact(int op, double v)
 	case RT_UNARY_RELU: return fmax(v, 0);
 	case RT_UNARY_SIGMOID: return 1 / (1 + exp(-v));
 	case RT_UNARY_EXP: return exp(v);
+	case RT_UNARY_LOG1P: return log1p(v);
 	default: return sqrt(v);
+	}
+}
+
+/* Each element against its rank: how many are larger in magnitude, or equal and earlier. */
+static void check_top(void)
+{
+	enum { R = 3, MOST = 40 };
+	for (int H = 1; H < MOST; H += 3) {
+		float *x = random_floats(R * (size_t)H), *out = need(R * (size_t)H * 4);
+		for (int i = 0; i < R * H; i++)
+			x[i] = roundf(x[i] * 4); /* many equal ones */
+		for (int keep = 1; keep < H + 2; keep++) {
+			top_f32__scalar(out, x, 0, 1, H, keep);
+			top_f32__scalar(out, x, 1, R, H, keep);
+			for (int i = 0; i < R * H; i++) {
+				int rank = 0;
+				for (int j = i / H * H; j < i / H * H + H; j++)
+					rank += fabsf(x[j]) > fabsf(x[i]) || (j < i && fabsf(x[j]) == fabsf(x[i]));
+				check_near("top_f32__scalar", "keep", keep, out[i], rank < keep ? (double)x[i] : 0, 0, 0);
+			}
+		}
+		free(x);
+		free(out);
 	}
 }
 
@@ -208,7 +232,7 @@ static void check_unary(void)
 	enum { N = 4000 };
 	float *x = need(N * 4), *out = need(N * 4);
 	interesting_floats(x, N);
-	for (int op = 0; op < 6; op++) {
+	for (int op = 0; op <= RT_UNARY_LOG1P; op++) {
 		for (int i = 0; i < N; i++)
 			x[i] = op == RT_UNARY_SQRT ? fabsf(x[i]) : x[i];
 		unary_f32__scalar(out, x, 0, N / 2, op);

@@ -56,7 +56,7 @@ static void draw_case(uint64_t seed, Case *c)
 					.bias = pick(2) ? TINY_UNBIASED : (TinyBias)pick(TINY_BIASES),
 					.gating = pick(2) ? TINY_UNGATED : (TinyGating)pick(TINY_GATINGS),
 					.shared_rows = pick(6) == 0,
-					.pool = ANY("first", "last", "mean", "max", "mean_sqrt", "mean_weighted"),
+					.pool = ANY("first", "last", "mean", "max", "mean_sqrt", "mean_weighted", "sum"),
 					.dtype = ANY("f32", "f32", "f16", "bf16")}};
 	settle_family(&c->model);
 	c->model.sharing = seed % 4 == 3 ? 2 + seed / 4 % 2 : 0;

@@ -17,6 +17,7 @@
 #include "runtime/tags.c"
 #include "runtime/qa.c"
 #include "runtime/embeddings.c"
+#include "runtime/sparse.c"
 #include "runtime/tasks.c"
 #include "runtime/rerank.c"
 #include "runtime/prompts.c"

@@ -39,6 +39,8 @@ obeyed = {
     "MASK": multiple.MultiVectorMask,
     "CLUSTERS": multiple.HierarchicalTokenPooling,
     "ROUTES": shared.Router,
+    "SPLADE": sparse.SpladePooling,
+    "AUTOENCODER": sparse.SparseAutoEncoder,
 }
 for file, cls in obeyed.items():
     read = set(inspect.signature(cls.__init__).parameters) - unsaved
@@ -67,12 +69,13 @@ for name in refused & set(classes) - {c.__name__ for c in obeyed.values()}:
     assert read <= known["OTHER"], read - known["OTHER"]
     count += len(read)
 loaded = {n for n, c in classes.items() if issubclass(c, shared.Module) and c.config_keys}
-missing = loaded - refused - {c.__name__ for c in obeyed.values()} - {"BaseTokenPooling"}
+others = {"BaseTokenPooling", "MLMTransformer", "Router"}
+missing = loaded - refused - {c.__name__ for c in obeyed.values()} - others
 assert not missing, missing
 
 # the files of the whole
 root = pathlib.Path(sentence_transformers.__file__).parent
-kinds = "base", "sentence_transformer", "cross_encoder", "multi_vector_encoder"
+kinds = "base", "sentence_transformer", "cross_encoder", "multi_vector_encoder", "sparse_encoder"
 sources = [root / f"{p}/model.py" for p in kinds]
 text = "\n".join(p.read_text() for p in sources)
 settings = set(re.findall(r'\bmodel_config(?:\.get\(|\[)"(\w+)"', text))

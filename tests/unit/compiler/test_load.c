@@ -55,6 +55,8 @@ static bool eval_load(char *request, Loaded *loaded)
 			options.task = word + 7;
 		if (strncmp(word, "--outputs=", 10) == 0)
 			options.outputs = word + 10;
+		if (strncmp(word, "--route=", 8) == 0)
+			options.route = word + 8;
 	}
 	diag_init(&diag, options.model);
 	const bool good = model_load(&options, loaded, &diag);

@@ -119,7 +119,7 @@ static void test_bad_xml(void)
 		{XML_MODEL(XML_TINY "<head task=\"classify\" labels=\"a b\"/>"), EXIT_INPUT, "classifier"},
 		{XML_MODEL(XML_TINY "<head task=\"classify\" labels=\"a b\"><label>c</label></head>"), EXIT_INPUT,
 			"use one of them"},
-		{XML_MODEL(XML_TINY "<head task=\"embed\" pooling=\"sum\"/>"), EXIT_INPUT, "sum"},
+		{XML_MODEL(XML_TINY "<head task=\"embed\" pooling=\"total\"/>"), EXIT_INPUT, "total"},
 		{XML_MODEL(XML_TINY "<head task=\"embed\" pooling=\"\"/>"), EXIT_INPUT, "empty"},
 		{XML_MODEL(XML_TINY "<head task=\"embed\" pooling=\"max max max max max max max max max max max max "
 							"max "

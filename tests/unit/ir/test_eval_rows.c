@@ -112,6 +112,10 @@ static void test_norms(void)
 		0.75, 2);
 	CHECK_NOTHING(ROWS2 "%g = const splat(1.0) : f32[3]\n %y = layernorm %x, %g, %g {eps=0.0} : f32[S,3]");
 	CHECK_NOTHING(ROWS2 "%y = normalize %x {eps=1.0} : f32[S,3]");
+	CHECK(1, "%x = const [1, -2, 2, 0, -4, 0] : f32[2,3]\n %y = top %x {keep=1} : f32[2,3]", 0, -2, 0, 0, -4,
+		0);
+	CHECK(1, "%x = const [1, -2, 2] : f32[3]\n %y = top %x {keep=9} : f32[3]", 1, -2, 2);
+	CHECK_NOTHING(ROWS2 "%y = top %x {keep=2} : f32[S,3]");
 }
 
 static void test_rotary(void)
@@ -148,7 +152,8 @@ static void test_pool(void)
 	CHECK(3, ROWS2 "%y = pool %x {mode=max} : f32[3]", 4, 5, 6);
 	CHECK(3, ROWS2 "%y = pool %x {mode=mean_sqrt} : f32[3]", 5 / sqrt(3), 7 / sqrt(3), 10 / sqrt(3));
 	CHECK(3, ROWS2 "%y = pool %x {mode=mean_weighted} : f32[3]", 11. / 6, 16. / 6, 22. / 6);
-	static const char *const modes[] = {"first", "last", "mean", "max", "mean_sqrt", "mean_weighted"};
+	CHECK(3, ROWS2 "%y = pool %x {mode=sum} : f32[3]", 5, 7, 10);
+	static const char *const modes[] = {"first", "last", "mean", "max", "mean_sqrt", "mean_weighted", "sum"};
 	for (int i = 0; i < COUNT(modes); i++) {
 		char lines[512];
 		snprintf(lines, sizeof lines, "%s%%y = pool %%x {mode=%s} : f32[3]", ROWS2, modes[i]);
