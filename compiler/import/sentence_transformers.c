@@ -148,12 +148,12 @@ static json_t *router_object(SbertReader *r, const json_t *from, const char *key
 static const char *choose_route(SbertReader *r, const json_t *json, json_t *routes, const char *path)
 {
 	const json_t *parameters = router_object(r, json, "parameters", path),
-				 *mappings = json_object_get(parameters, "route_mappings");
+				 *mappings = router_object(r, parameters, "route_mappings", path);
 	const char *name = NULL, *list = "", *known;
 	bool first = true;
 	json_t *modules;
 	keys_check(KEYS_ROUTES, parameters, r->desc, path, r->diag);
-	if (!json_member_text(parameters, "default_route", &name, path, r->diag)
+	if (r->diag->errors > 0 || !json_member_text(parameters, "default_route", &name, path, r->diag)
 		|| !json_member_bool(parameters, "allow_empty_key", &first, path, r->diag))
 		return NULL;
 	if (json_object_size(mappings) > 0 && !r->route) {

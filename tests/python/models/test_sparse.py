@@ -252,7 +252,8 @@ embeds("the first route", routed("routed-first"))
 home = TMP / "routed"
 config = home / "router_config.json"
 kept = json.loads(config.read_text())
-for wrong in ({"structure": {}}, {"structure": {"document": ["none"]}}, {"types": 1}):
+odd = ({"parameters": []}, {"parameters": {"route_mappings": 1, "default_route": "document"}})
+for wrong in ({"structure": {}}, {"structure": {"document": ["none"]}}, {"types": 1}, *odd):
     set_keys(config, **wrong)
     refuses(home, "router_config.json")
     set_keys(config, **kept)
