@@ -29,12 +29,23 @@ static bool tensor_convert(const Tensor *from, Tensor *to)
 	return true;
 }
 
+/* True when a score bias reads the rows. They are of the heads that prune-heads has left; the bias of all
+ * heads stays in f32, too. */
+static bool rows_are_bias(const Node *embed)
+{
+	for (const Node *node = embed->next; node; node = node->next)
+		if (node->op == OP_BY_DISTANCE && node->args[0] == embed->results[0])
+			return true;
+	return false;
+}
+
 /* True when every use of the constant accepts any float type. */
 static bool const_is_weight(const Graph *graph, const Value *value)
 {
 	for (const Node *node = graph->first; node; node = node->next)
 		for (int32_t i = 0; i < node->nargs; i++) {
-			bool weight = (node->op == OP_LINEAR && i == 1) || (node->op == OP_EMBED && i == 0)
+			bool weight = (node->op == OP_LINEAR && i == 1)
+				|| (node->op == OP_EMBED && i == 0 && !rows_are_bias(node))
 				|| (node->op == OP_EMBED_LAYERNORM && i % 2 == 0 && i < node->nargs - 2);
 			if (node->args[i] == value && !weight)
 				return false;
