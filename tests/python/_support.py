@@ -1,6 +1,6 @@
 """Common code of the Python tests: running bertc, emitted libraries through ctypes, skipping, comparing."""
 
-import atexit, ctypes, functools, os, pathlib, subprocess, sys
+import atexit, ctypes, functools, json, os, pathlib, subprocess, sys
 import numpy as np
 
 SOURCE = pathlib.Path(os.environ["SOURCE"])
@@ -73,6 +73,12 @@ def build(model, out, *options):
     else:
         run(BERTC, *command)
     return out
+
+
+def set_keys(path, **keys):
+    """Changes keys of a JSON file; None removes a key."""
+    old = json.loads(path.read_text()) if path.exists() else {}
+    path.write_text(json.dumps({k: v for k, v in (old | keys).items() if v is not None}))
 
 
 class Library:

@@ -4,7 +4,7 @@ place."""
 import atexit, functools, json, os, pathlib, subprocess
 import torch
 from safetensors.torch import load_file, save_file
-from _support import TMP, compare, skip
+from _support import TMP, compare, set_keys, skip
 import make_bert
 
 EVAL = pathlib.Path(os.environ["UNIT"], "test_load")
@@ -54,6 +54,12 @@ def loads(model, *options):
     return evaluator().load(model, *options)
 
 
+def refuses(home, *words):
+    """Checks that the compiler refuses the model, with a message that holds all words."""
+    good, messages = loads(home)
+    assert not good and all(w in messages for w in words), (home, words, messages)
+
+
 def evaluate(model, batch, *options):
     """The outputs of each text as {name: numbers}, by the reference evaluator. A text is a list of ids, or a
     pair of lists: ids and types."""
@@ -86,9 +92,7 @@ def rewrite(directory, change, **config):
 
 
 def rewrite_config(directory, **config):
-    path = directory / "config.json"
-    keys = json.loads(path.read_text()) | config
-    path.write_text(json.dumps({k: v for k, v in keys.items() if v is not None}))
+    set_keys(directory / "config.json", **config)
 
 
 def pretraining(directory, layers, **keys):

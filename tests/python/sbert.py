@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from transformers import AutoTokenizer
 from _support import *
-from checkpoints import loads, rewrite_config
+from checkpoints import loads, refuses, rewrite_config
 from make_model import random_model
 
 try:
@@ -31,17 +31,6 @@ def copied(path, name, **config):
     if config:
         rewrite_config(home, **config)
     return home
-
-
-def set_keys(path, **keys):
-    """Changes keys of a JSON file; None removes a key."""
-    old = json.loads(path.read_text()) if path.exists() else {}
-    path.write_text(json.dumps({k: v for k, v in (old | keys).items() if v is not None}))
-
-
-def refuses(home, *words):
-    good, messages = loads(home)
-    assert not good and all(w in messages for w in words), (home, words, messages)
 
 
 def saved(name, seed, *modules, **settings):

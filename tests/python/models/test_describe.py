@@ -32,13 +32,6 @@ def check(home, what, choice, key, *options):
     return said
 
 
-def change(home, name, **keys):
-    path = home / name
-    value = json.loads(path.read_text()) if path.exists() else {}
-    value |= keys
-    path.write_text(json.dumps({k: v for k, v in value.items() if v is not None}))
-
-
 home = TMP / "model"
 model, config = random_model("bert", "classify", 3, home, num_labels=2)
 for name, word, choice, key in (
@@ -46,19 +39,19 @@ for name, word, choice, key in (
     ("multi", "multi_label_classification", "sigmoid of each", "problem_type of config.json"),
     ("number", "regression", "the numbers", "problem_type of config.json"),
 ):
-    change(home, "config.json", problem_type=word)
+    set_keys(home / "config.json", problem_type=word)
     check(home, "scores", choice, key)
-change(home, "config.json", problem_type=None)
+set_keys(home / "config.json", problem_type=None)
 check(home, "labels", "2 (LABEL_0, LABEL_1)", "")
 check(home, "family", "bert", "model_type of config.json")
 check(home, "task", "classify", 'architectures "BertForSequenceClassification"')
 check(home, "task", "embed", "--task", "--task=embed")
 positions = config.max_position_embeddings
 check(home, "longest text", f"{positions} tokens", "max_position_embeddings of config.json")
-change(home, "tokenizer_config.json", model_max_length=None, max_len=9)
+set_keys(home / "tokenizer_config.json", model_max_length=None, max_len=9)
 assert transformers.AutoTokenizer.from_pretrained(home).model_max_length == 9
 check(home, "longest text", "9 tokens", "max_len of tokenizer_config.json")
-change(home, "tokenizer_config.json", model_max_length=8)
+set_keys(home / "tokenizer_config.json", model_max_length=8)
 assert transformers.AutoTokenizer.from_pretrained(home).model_max_length == 8
 check(home, "longest text", "8 tokens", "model_max_length of tokenizer_config.json")
 check(home, "longest text", "7 tokens", "the option max-tokens", "--max-tokens=7")
@@ -66,8 +59,8 @@ check(home, "tokenizer", "vocab.txt", "transformers 4")
 check(home, "tokenizer class", "BertTokenizer", "tokenizer_class of tokenizer_config.json")
 check(home, "long texts", "keep their start", "by default")
 check(home, "segments", "yes", "the class")
-change(home, "tokenizer_config.json", truncation_side="left", model_input_names=["input_ids"])
-change(home, "tokenizer_config.json", do_lower_case=False, tokenizer_class=None)
+set_keys(home / "tokenizer_config.json", truncation_side="left", model_input_names=["input_ids"])
+set_keys(home / "tokenizer_config.json", do_lower_case=False, tokenizer_class=None)
 check(home, "long texts", "keep their end", "truncation_side of tokenizer_config.json")
 check(home, "segments", "no", "model_input_names of tokenizer_config.json")
 check(home, "letters", "as they are", "do_lower_case of tokenizer_config.json")
@@ -82,13 +75,13 @@ random_model("bert", "classify", 5, one, num_labels=1)
 check(one, "scores", "sigmoid", "one label and config.json has no problem_type")
 crossed = TMP / "crossed"
 CrossEncoder(str(one), device="cpu").save_pretrained(str(crossed))
-change(crossed, "config_sentence_transformers.json", activation_fn=None)
+set_keys(crossed / "config_sentence_transformers.json", activation_fn=None)
 check(crossed, "task", "rank", "CrossEncoder")
 check(crossed, "scores", "sigmoid", "no file names an activation")
 path = "torch.nn.modules.activation.Tanh"
-change(crossed, "config.json", sbert_ce_default_activation_function=path)
+set_keys(crossed / "config.json", sbert_ce_default_activation_function=path)
 check(crossed, "scores", "tanh", "sbert_ce_default_activation_function of config.json")
-change(crossed, "config_sentence_transformers.json", activation_fn="torch.nn.modules.linear.Identity")
+set_keys(crossed / "config_sentence_transformers.json", activation_fn="torch.nn.modules.linear.Identity")
 check(crossed, "scores", "identity", "activation_fn of config_sentence_transformers.json")
 
 encoder = TMP / "encoder"
@@ -98,8 +91,8 @@ pooling = Pooling(config.hidden_size, pooling_mode=["max", "cls"])
 embedder = TMP / "embedder"
 made = SentenceTransformer(modules=[word, pooling], device="cpu", prompts={"q": "a ", "d--": "b"})
 made.save_pretrained(str(embedder))
-change(embedder, "config_sentence_transformers.json", default_prompt_name="q", truncate_dim=5)
-change(embedder, "sentence_bert_config.json", max_seq_length=6, do_lower_case=True)
+set_keys(embedder / "config_sentence_transformers.json", default_prompt_name="q", truncate_dim=5)
+set_keys(embedder / "sentence_bert_config.json", max_seq_length=6, do_lower_case=True)
 check(embedder, "task", "embed", "modules.json")
 check(embedder, "pooling", "max first", "pooling_mode of 1_Pooling/config.json")
 check(embedder, "numbers", "the first 5", "truncate_dim of config_sentence_transformers.json")
@@ -112,8 +105,8 @@ MultiVectorEncoder(str(encoder), device="cpu").save_pretrained(str(rows))
 check(rows, "task", "multi-vector", "modules.json")
 check(rows, "scores", "maxsim", "similarity_fn_name of config_sentence_transformers.json")
 (mask,) = (p.name for p in rows.glob("*_MultiVectorMask"))
-change(rows / mask, "config.json", skiplist_words=["!", "?"])
-change(rows, "sentence_bert_config.json", query_expansion={"strategy": "min", "length": 9})
+set_keys(rows / mask / "config.json", skiplist_words=["!", "?"])
+set_keys(rows / "sentence_bert_config.json", query_expansion={"strategy": "min", "length": 9})
 check(rows, "skipped words", "2", f"skiplist_words of {mask}/config.json")
 check(rows, "queries", "filled up to 9 tokens", "query_expansion of sentence_bert_config.json")
 

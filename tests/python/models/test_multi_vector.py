@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from transformers import AutoModel, AutoTokenizer
 from _support import *
-from checkpoints import evaluate, loads
+from checkpoints import evaluate, loads, refuses
 from make_model import FAMILIES, random_model
 
 try:
@@ -50,17 +50,6 @@ def saved(name, family="bert", seed=1, width=16, mask={}, unit=True, clusters=No
     parts += [HierarchicalTokenPooling(**clusters)] if clusters else []
     MultiVectorEncoder(modules=parts, device="cpu", **settings).save(str(home), create_model_card=False)
     return home
-
-
-def set_keys(path, **keys):
-    """Changes keys of a JSON file; None removes a key."""
-    old = json.loads(path.read_text()) if path.exists() else {}
-    path.write_text(json.dumps({k: v for k, v in (old | keys).items() if v is not None}))
-
-
-def refuses(home, *words):
-    good, messages = loads(home)
-    assert not good and all(w in messages for w in words), (home, words, messages)
 
 
 def oracle(home):

@@ -6,7 +6,7 @@ import json, shutil
 import torch
 from transformers import AutoModelForMaskedLM, AutoTokenizer
 from _support import *
-from checkpoints import agree, evaluate, loads
+from checkpoints import agree, evaluate, loads, refuses
 from make_model import random_model
 
 try:
@@ -38,17 +38,6 @@ def saved(name, *parts, family="bert", **settings):
     model = SparseEncoder(modules=[encoder, *parts], device="cpu", **settings)
     model.save(str(TMP / name), create_model_card=False)
     return TMP / name
-
-
-def set_keys(path, **keys):
-    """Changes keys of a JSON file; None removes a key."""
-    old = json.loads(path.read_text()) if path.exists() else {}
-    path.write_text(json.dumps({k: v for k, v in (old | keys).items() if v is not None}))
-
-
-def refuses(home, *words):
-    good, messages = loads(home)
-    assert not good and all(w in messages for w in words), (home, words, messages)
 
 
 def oracle(home):
