@@ -21,18 +21,6 @@ static void read_numbers(const Module *m, const char *key, int32_t *numbers, int
 	}
 }
 
-/* The id of exactly this token; -1: there is none. Added tokens come first, as in transformers. */
-static int32_t token_id(const TokenizerDesc *t, const char *text, size_t bytes)
-{
-	for (int32_t i = 0; i < t->nadded; i++)
-		if ((size_t)t->added[i].bytes == bytes && memcmp(t->added[i].text, text, bytes) == 0)
-			return t->added[i].id;
-	for (int32_t i = 0; i < t->nvocab; i++)
-		if (t->vocab[i] && strlen(t->vocab[i]) == bytes && memcmp(t->vocab[i], text, bytes) == 0)
-			return i;
-	return -1;
-}
-
 static bool read_fill(Emitter *e, const int32_t *fill, int32_t *token)
 {
 	const TokenizerDesc *t = e->options->tokenizer;
@@ -40,7 +28,7 @@ static bool read_fill(Emitter *e, const int32_t *fill, int32_t *token)
 	*token = 0;
 	if (!t || !fill[0])
 		return true;
-	*token = word ? token_id(t, word, strlen(word)) : t->mask_id;
+	*token = word ? tokenizer_token_id(t, word, strlen(word)) : t->mask_id;
 	if (*token < 0)
 		return diag_error(e->diag, EXIT_UNSUPPORTED, 0,
 			"queries are filled up with the token %s, which the vocabulary does not have",
@@ -59,7 +47,7 @@ static int32_t print_skip(const Emitter *e, FILE *c)
 	int32_t count = 0;
 	for (const char *at = words && e->options->tokenizer ? words : ""; *at;) {
 		const size_t bytes = strcspn(at, "\n");
-		const int32_t id = token_id(e->options->tokenizer, at, bytes);
+		const int32_t id = tokenizer_token_id(e->options->tokenizer, at, bytes);
 		if (id >= 0 && count++ == 0)
 			fprintf(c, "static const int32_t %s_skip[] = {", e->options->name);
 		if (id >= 0)

@@ -81,4 +81,6 @@ typedef struct TokenizerDesc {
 	const char *unknown_keys;       /* of its files, as in ModelDesc; NULL: none */
 } TokenizerDesc;
 bool tokenizer_has_step(const TokenizerDesc *, CharStep);
+/* The id of exactly this token; -1: there is none. Added tokens come first, as in transformers. */
+int32_t tokenizer_token_id(const TokenizerDesc *, const char *text, size_t bytes);
 #endif

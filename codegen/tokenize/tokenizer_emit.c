@@ -40,6 +40,17 @@ bool layout_chars(CharRecordFn *make, const void *data, Blob *blob, TokenizerLay
 	return fits || layout_too_many_records(diag);
 }
 
+int32_t tokenizer_token_id(const TokenizerDesc *desc, const char *text, size_t bytes)
+{
+	for (int32_t i = 0; i < desc->nadded; i++)
+		if ((size_t)desc->added[i].bytes == bytes && memcmp(desc->added[i].text, text, bytes) == 0)
+			return desc->added[i].id;
+	for (int32_t i = 0; i < desc->nvocab; i++)
+		if (desc->vocab[i] && strlen(desc->vocab[i]) == bytes && memcmp(desc->vocab[i], text, bytes) == 0)
+			return i;
+	return -1;
+}
+
 bool layout_too_large(Diag *diag, const char *what, int32_t count)
 {
 	return diag_error(

@@ -138,13 +138,37 @@ static bool mark_file(const BuildRun *calibration, const char *corpus, bool *use
 	return good;
 }
 
+/* Tokens of the model itself: of its prompts, and those that a multi-vector model fills queries up with or
+ * gives no rows. */
+static bool mark_own(const BuildRun *calibration, bool *used, int32_t rows, Diag *diag)
+{
+	const Loaded *loaded = calibration->loaded;
+	static const char *const words[] = {META_FILL_TOKEN, META_SKIP};
+	const Module *m = loaded->module;
+	char *prompts = NULL;
+	size_t bytes;
+	FILE *lines = text_open(&prompts, &bytes);
+	for (int i = 0; i < m->nmeta; i++)
+		if (strncmp(m->meta[i].key, META_PROMPT, strlen(META_PROMPT)) == 0)
+			fprintf(lines, "%s\n", m->meta[i].value);
+	text_close(lines);
+	for (int i = 0; i < 2; i++)
+		for (const char *at = module_meta(m, words[i]), *end; at && *at; at = *end ? end + 1 : end) {
+			end = at + strcspn(at, "\n");
+			mark(used, rows, tokenizer_token_id(loaded->tokenizer, at, (size_t)(end - at)));
+		}
+	const bool good = !*prompts || mark_corpus(calibration, prompts, used, rows, diag);
+	free(prompts);
+	return good;
+}
+
 bool vocabulary_used(void *context, const char *corpus, bool *used, int32_t rows, Diag *diag)
 {
 	const BuildRun *calibration = context;
 	mark_needed(calibration->loaded->tokenizer, used, rows);
 	const TokenizerDesc *desc = calibration->loaded->tokenizer;
-	const bool good = corpus ? mark_file(calibration, corpus, used, rows, diag)
-							 : check_order(desc, rows, diag);
+	const bool good = mark_own(calibration, used, rows, diag)
+		&& (corpus ? mark_file(calibration, corpus, used, rows, diag) : check_order(desc, rows, diag));
 	if (good && desc->model->close)
 		desc->model->close(desc, used, rows);
 	return good;

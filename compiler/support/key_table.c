@@ -31,12 +31,12 @@ bool keys_know(KeyFile file, const char *key)
 	return false;
 }
 
-/* Whether "a, b" has the key. */
-static bool has(const char *list, const char *key)
+/* Whether "a, b" has the key, which is not empty. */
+static bool has(const char *list, const char *key, size_t length)
 {
-	const size_t length = strlen(key);
-	for (const char *at = list; (at = strstr(at, key)) != NULL; at++)
-		if ((at == list || at[-1] == ' ') && (at[length] == ',' || at[length] == '\0'))
+	for (const char *at = list; *at; at++)
+		if (strncmp(at, key, length) == 0 && (at == list || at[-1] == ' ')
+			&& (at[length] == ',' || at[length] == '\0'))
 			return true;
 	return false;
 }
@@ -46,11 +46,12 @@ void unknown_add(UnknownKeys *unknown, const char *key)
 	enum { SHOWN_BYTES = UNKNOWN_BYTES / 2 };
 	char *list = unknown->list;
 	const size_t used = strlen(list);
+	key = *key ? key : "\"\"";
 	int shown = (int)strnlen(key, KEY_SHOWN);
-	if (has(list, key))
-		return;
 	while (shown > 0 && ((unsigned char)key[shown] & 0xC0) == 0x80) /* within a character */
 		shown--;
+	if (has(list, key, (size_t)shown))
+		return;
 	if (used >= SHOWN_BYTES) {
 		if (list[used - 1] != '.')
 			snprintf(list + used, UNKNOWN_BYTES - used, ", ...");

@@ -18,9 +18,9 @@ void eval_weight_row(
 /* result[t,n] = sum of x[t,k] * weight[n,k]: a linear op without bias and activation. Returns the width of
  * the result. */
 int64_t eval_products(const Node *, const EvalArray *x, const EvalArray *weight, EvalArray *result);
-/* Softmax of one row. from == to is allowed. */
 /* eval_POOL without the first `skipped` rows. */
 void eval_pool(const Node *, const EvalArray *const *args, EvalArray *results, double skipped);
+/* Softmax of one row. from == to is allowed. */
 void eval_softmax_row(const double *from, double *to, int64_t count);
 void eval_layernorm_row(
 	const double *from, const double *gamma, const double *beta, double eps, double *to, int64_t count);

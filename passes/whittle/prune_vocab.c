@@ -114,6 +114,18 @@ static int64_t table_rows(const Graph *graph)
 	return rows;
 }
 
+/* A sparse head with a weight for each token, not for each latent of an autoencoder. NULL: there is none. */
+static const Head *head_of_words(const Graph *graph, int64_t rows)
+{
+	const Module *module = graph->module;
+	for (int32_t h = 0; h < module->nheads; h++)
+		for (int32_t i = 0; i < graph->noutputs; i++)
+			if (module->heads[h].task == TASK_SPARSE && value_width(graph->outputs[i].value) == rows
+				&& !strcmp(module->heads[h].output, graph->outputs[i].name))
+				return &module->heads[h];
+	return NULL;
+}
+
 bool pass_prune_vocab(Graph *graph, PassRun *run)
 {
 	const PassEnv *env = run->env;
@@ -129,11 +141,11 @@ bool pass_prune_vocab(Graph *graph, PassRun *run)
 		return diag_error(run->diag, EXIT_UNSUPPORTED, 0, "prune-vocab: %s",
 			old == 0 ? "no constant table is indexed by %ids"
 					 : "the graph has several tables indexed by ids, or the module has several graphs");
-	for (int32_t i = 0; i < graph->module->nheads; i++)
-		if (graph->module->heads[i].task == TASK_SPARSE)
-			return diag_error(run->diag, EXIT_UNSUPPORTED, 0,
-				"prune-vocab: head @%s (sparse) has a weight for each token, so none can be dropped",
-				graph->module->heads[i].name);
+	const Head *words = head_of_words(graph, old);
+	if (words)
+		return diag_error(run->diag, EXIT_UNSUPPORTED, 0,
+			"prune-vocab: head @%s (sparse) has a weight for each token, so none can be dropped",
+			words->name);
 	if (!pass_option_fits(run, "keep", keep, old, "the word table has", "row"))
 		return false;
 	if (!env->vocab_used || !env->vocab_renumber)

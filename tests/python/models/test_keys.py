@@ -167,7 +167,7 @@ update = lambda objects, **keys: [o.update(keys) for o in objects]
 for name, change in {
     "tokenizer.json": lambda o: update([o["normalizer"]], odd1=1) + update(o["added_tokens"], odd2=1),
     "tokenizer_config.json": lambda o: o.update(odd3=1),
-    "config.json": lambda o: o.update({"odd4": 1, "o" + "é" * 60: 1}),
+    "config.json": lambda o: o.update({"odd4": 1, "": 1, "o" + "é" * 60: 1, "o" + "é" * 70: 1}),
 }.items():
     value = json.loads((home / name).read_text())
     change(value)
@@ -176,14 +176,15 @@ p = run(BERTC, "build", home, "-o", TMP / "odd", "--cpu=baseline")
 told = p.stderr.decode()
 help = run(TMP / "odd", "--help").stdout.decode()
 about = json.loads(run(TMP / "odd", "--about").stdout)["model"]["unknown_keys"]
-lines = f"config.json: odd4, o{'é' * 39}", "tokenizer_config.json: odd3"  # 80 bytes, no half of an é
+lines = f'config.json: odd4, "", o{"é" * 39}', "tokenizer_config.json: odd3"  # 80 bytes, no half of an é
 lines += ("tokenizer.json: BertNormalizer.odd1, odd2",)
 assert told.count("does not know") == 3, told
 assert about == "; ".join(lines), about
 assert "\n  " + "\n  ".join(lines) + "\n" in help, help
 graph = build(home, TMP / "graph.bir", "--emit=bir", "--stop-after=canonicalize")
 again = build(graph, TMP / "again.bir", "--emit=bir", f"--search={home}")
-assert all(f'meta "unknown_keys" "{about}"' in g.read_text() for g in (graph, again))
+quoted = json.dumps(about, ensure_ascii=False)
+assert all(f'meta "unknown_keys" {quoted}' in g.read_text() for g in (graph, again))
 settings = home / "tokenizer_config.json"
 old = json.loads(settings.read_text())
 for key, value in ("fast_tokenizer_files", ["tokenizer.4.0.0.json"]), ("add_eos_token", True):

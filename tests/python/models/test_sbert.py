@@ -127,6 +127,15 @@ for name in ("query", "clustering"):
     assert words == run(TMP / "prompts.program", f"--prompt={name}", "moti").stdout
     assert name != "clustering" or words == run(xml, "moti").stdout
 
+# prune-vocab keeps the words of prompts, which the corpus does not have
+word = next(t for t in AutoTokenizer.from_pretrained(home).get_vocab() if len(t) > 3 and t.isalpha())
+home = saved("worded", 7, pool("mean"), prompts={"query": f"{word}: "}, default_prompt_name="query")
+(TMP / "corpus.txt").write_text("moti\n")
+passes = f"prune-vocab{{corpus={TMP}/corpus.txt}},O2"
+whole = build(home, TMP / "worded.program", "--cpu=baseline")
+fewer = build(home, TMP / "fewer", "--cpu=baseline", f"--passes={passes}")
+assert run(whole, "moti").stdout == run(fewer, "moti").stdout
+
 home = saved("cased", 8, pool("mean", "cls"))
 set_keys(home / "tokenizer_config.json", do_lower_case=False)
 tokenizer = json.loads((home / "tokenizer.json").read_text())

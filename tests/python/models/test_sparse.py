@@ -208,6 +208,9 @@ prints("latents", home, latents=True)
 bertc("describe", home, "-o", TMP / "csr.xml")
 xml = build(TMP / "csr.xml", TMP / "csr-xml.program", "--cpu=baseline", f"--search={home}")
 prints("latents by model.xml", home, program=xml, latents=True)
+(TMP / "corpus.txt").write_text("\n".join(TEXTS))  # its words keep their latents
+fewer = build(home, TMP / "fewer", "--cpu=baseline", f"--passes=prune-vocab{{corpus={TMP}/corpus.txt}},O2")
+prints("latents of fewer words", home, program=fewer, latents=True)
 for key in "input_dim", "hidden_dim":
     coder = home / "3_SparseAutoEncoder" / "config.json"
     old = json.loads(coder.read_text())
