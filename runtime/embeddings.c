@@ -76,7 +76,6 @@ RT_FN void embedding_end(RtProgram *p)
 		rt_json_row(p->out, p->ranges + n, n);
 		fputs("]\n", p->out);
 	}
-	free(p->ranges);
 }
 
 /* ---- what is printed ------------------------------------------------------------------------- */
@@ -96,6 +95,9 @@ RT_FN int embedding_check(RtProgram *p)
 		return program_usage(p,
 			"--precision=int8 and uint8 need --ranges, and only they; --precision=ranges prints those of the "
 			"texts that it reads");
+	for (int32_t h = 1; coded && o->json && h < m->nheads; h++)
+		if (m->heads[h].task == RT_TASK_EMBED)
+			return program_usage(p, "--ranges are those of one head; choose it with --task");
 	if (coded && !embedding_read_ranges(p, o->ranges, embedding_width(p, m->heads)))
 		return program_usage(p,
 			"--ranges: expected [[LEAST, ...], [MOST, ...]] with %d finite numbers each, LEAST <= MOST",
@@ -141,11 +143,10 @@ RT_FN void task_print_word(RtProgram *p, const void *word)
 		putc((int)(bits >> shift & 255), p->out);
 }
 
-RT_FN void task_print_embedding(RtProgram *p, const RtItem *item, const RtHead *head)
+RT_FN void embedding_print_row(RtProgram *p, const RtItem *item, const RtHead *head)
 {
 	const float *row = task_row(p, item, head);
 	const int32_t n = embedding_width(p, head);
-	fputs(p->options.json ? "{\"embedding\": " : "", p->out);
 	if (p->options.precision)
 		embedding_print_codes(p, row, n);
 	else if (p->options.raw)
@@ -153,6 +154,12 @@ RT_FN void task_print_embedding(RtProgram *p, const RtItem *item, const RtHead *
 			task_print_word(p, &row[i]);
 	else
 		rt_json_row(p->out, row, n);
+}
+
+RT_FN void task_print_embedding(RtProgram *p, const RtItem *item, const RtHead *head)
+{
+	fputs(p->options.json ? "{\"embedding\": " : "", p->out);
+	embedding_print_row(p, item, head);
 	fputs(p->options.json || p->options.raw ? "" : "\n", p->out);
 }
 

@@ -270,7 +270,7 @@ RT_API int rt_main(const RtModel *m, int argc, char **argv)
 	rt_free(p.context);
 	zero_shot_free(&p);
 	void *const owned[] = {p.bytes, p.items, p.pieces, p.ids, p.types, p.start, p.end, p.word, p.offsets,
-		p.scratch, p.prompted, p.query, p.vectors};
+		p.scratch, p.prompted, p.query, p.vectors, p.ranges};
 	for (size_t i = 0; i < sizeof owned / sizeof *owned; i++)
 		free(owned[i]);
 	for (int k = 0; k < RT_OUTPUTS_MAX; k++)

@@ -153,6 +153,7 @@ RT_FN int task_set_format(RtOptions *, const char *word);
 RT_FN int embedding_set_precision(RtOptions *, const char *word); /* false: no such word */
 RT_FN int embedding_check(RtProgram *); /* 0, or the exit code of what it has said */
 RT_FN int embedding_print(RtProgram *, const RtItem *);
+RT_FN void embedding_print_row(RtProgram *, const RtItem *, const RtHead *);
 RT_FN void embedding_end(RtProgram *); /* prints the ranges of --precision=ranges */
 RT_FN void task_end_json(RtProgram *, const RtItem *);
 /* ---- sparse.c -------------------------------------------------------------------------------- */

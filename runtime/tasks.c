@@ -102,10 +102,12 @@ RT_FN void task_print_heads(RtProgram *p, const RtItem *item)
 		fputs(some++ ? ", " : "", p->out);
 		rt_json_string(p->out, head->name, strlen(head->name));
 		fputs(": ", p->out);
-		float *row = task_row(p, item, head);
 		if (head->task == RT_TASK_EMBED) {
-			rt_json_row(p->out, row, width);
-		} else if (head->task == RT_TASK_SPARSE) {
+			embedding_print_row(p, item, head);
+			continue;
+		}
+		float *row = task_row(p, item, head);
+		if (head->task == RT_TASK_SPARSE) {
 			putc('{', p->out);
 			sparse_print_weights(p, item, head);
 			putc('}', p->out);

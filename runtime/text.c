@@ -22,7 +22,7 @@ RT_API int late_tokenize(const RtModel *m, int task, const char *text, size_t by
 		m->tokenizer, text, bytes, pair, pair_bytes, late_limit(m, task), ids, types, start, end, word, e);
 	if (status != RT_OK || !late || task != RT_QUERY)
 		return status;
-	for (; e->n < late->fill; e->n++) {
+	for (; e->n < late->fill; e->n++, e->total++) { /* also where the text was cut to fewer tokens */
 		ids[e->n] = late->token;
 		if (types)
 			types[e->n] = late->type;
@@ -33,7 +33,6 @@ RT_API int late_tokenize(const RtModel *m, int task, const char *text, size_t by
 		if (word)
 			word[e->n] = -1;
 	}
-	e->total = rt_max(e->total, e->n);
 	return RT_OK;
 }
 

@@ -12,7 +12,8 @@ RT_FN void vectors_take(RtProgram *p, int late)
 	p->late = late;
 	if (p->model != &p->limited)
 		p->limited = *p->model;
-	p->limited.max_tokens = late_limit(p->model, late);
+	/* a query may be filled up to more tokens than it is cut to */
+	p->limited.max_tokens = rt_max(late_limit(p->model, late), late == RT_QUERY ? p->model->late->fill : 0);
 	p->model = &p->limited;
 }
 
@@ -107,6 +108,7 @@ RT_FN int vectors_start(RtProgram *p)
 {
 	const char *source = p->source;
 	RtItem item = {.number = 1, .text = p->options.query};
+	const int scores = !p->options.tokenize && !p->options.hidden;
 	if (!p->model->late)
 		return 0;
 	if (!p->options.query) {
@@ -119,14 +121,14 @@ RT_FN int vectors_start(RtProgram *p)
 	prompt_take(p);
 	program_read_prompted(p, &item);
 	program_check_tokens(p, &item);
-	const int status = item.npieces > 0 && !p->options.tokenize ? program_run(p) : RT_OK;
+	const int status = item.npieces > 0 && scores ? program_run(p) : RT_OK;
 	if (status != RT_OK)
 		fprintf(stderr, "%s: error: %s\n", p->model->name, rt_strerror(status));
 	if (item.truncated)
 		rt_complain(p, &item, "note", "%d tokens, cut to %d", (int)item.total, (int)p->model->max_tokens);
 	if (item.npieces == 0 || status != RT_OK)
 		return RT_EXIT_RUN;
-	if (!p->options.tokenize)
+	if (scores)
 		vectors_keep(p, &item, p->model->heads);
 	p->source = source;
 	vectors_take(p, RT_DOCUMENT);

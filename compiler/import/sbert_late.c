@@ -68,6 +68,7 @@ static bool read_expansion(ModelDesc *desc, const json_t *object, bool *fixed, c
 			"strategy \"%.80s\" of query_expansion is not supported; known: fixed, min", strategy);
 	if (!late->fill)
 		return diag_error_in(diag, EXIT_INPUT, path, 0, "query_expansion has no length");
+	late->fill_rule = mem_printf(desc->mem, "from query_expansion of %s", strrchr(path, '/') + 1);
 	if (token)
 		late->token = mem_string(desc->mem, token, strlen(token));
 	return !token || text_is_clean(token)
@@ -84,8 +85,11 @@ bool sbert_read_late(ModelDesc *desc, const json_t *json, const char *path, bool
 	if (!read_length(json, "query_length", &query, path, diag)
 		|| !read_length(json, "document_length", &document, path, diag))
 		return false;
-	if (expansion)
+	if (expansion) { /* all of it counts, and nothing of PyLate's */
 		late->fill = 0;
+		late->attends = false;
+		late->token = NULL;
+	}
 	if (expansion && !json_is_null(expansion) && !read_expansion(desc, expansion, &fixed, path, diag))
 		return false;
 	if (late->fill
@@ -100,9 +104,6 @@ bool sbert_read_late(ModelDesc *desc, const json_t *json, const char *path, bool
 	late->limit[LATE_QUERY] = limited ? 0 : query;
 	if (fixed && late->fill)
 		late->limit[LATE_QUERY] = late->fill;
-	if (late->fill)
-		diag_decide(diag, "queries",
-			"filled up to %d tokens, from query_expansion of sentence_bert_config.json", late->fill);
 	return true;
 }
 
@@ -228,6 +229,15 @@ static bool read_prefix(
 			"%s: expected 1 to %d bytes without control characters", key, NAME_BYTES_MAX);
 }
 
+/* What PyLate skips if it has no list; an empty list skips nothing. */
+static bool skip_points(SbertReader *r)
+{
+	for (const char *at = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"; *at; at++)
+		if (!description_add_skip(r->desc, (char[2]){*at}, r->diag))
+			return false;
+	return true;
+}
+
 bool sbert_read_pylate(SbertReader *r, const json_t *json, const char *path)
 {
 	LateDesc *late = r->desc->late;
@@ -244,27 +254,27 @@ bool sbert_read_pylate(SbertReader *r, const json_t *json, const char *path)
 		return false;
 	const json_t *expansion = json_object_get(json, "query_expansion");
 	bool fixed = expands && !expansion;
-	if (fixed)
+	if (fixed) {
 		late->fill = query ? (int32_t)query : 32;
+		late->fill_rule = query ? "from query_length of config_sentence_transformers.json" : "by default";
+	}
 	if (expansion) /* the other keys do not count then */
 		late->attends = false;
 	if (expansion && !json_is_null(expansion) && !read_expansion(r->desc, expansion, &fixed, path, r->diag))
 		return false;
 	late->limit[LATE_QUERY] = fixed ? late->fill : (int32_t)query;
 	late->limit[LATE_DOCUMENT] = (int32_t)document;
-	return read_words(r, json, path);
+	return read_words(r, json, path)
+		&& (json_is_array(json_object_get(json, "skiplist_words")) || skip_points(r));
 }
 
-/* PyLate masks and normalises outside of its modules. Without a list it skips punctuation. */
+/* PyLate masks and normalises outside of its modules. */
 bool sbert_end_pylate(SbertReader *r)
 {
 	LateDesc *late = r->desc->late;
 	if (r->masked)
 		return diag_error_in(r->diag, EXIT_UNSUPPORTED, r->path, 0,
 			"a model of PyLate with a MultiVectorMask is not supported");
-	for (const char *at = late->nskip ? "" : "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"; *at; at++)
-		if (!description_add_skip(r->desc, (char[2]){*at}, r->diag))
-			return false;
 	late->skips[LATE_PLAIN] = true;
 	late->skips[LATE_DOCUMENT] = true;
 	r->masked = true;

@@ -149,7 +149,8 @@ static const char *choose_route(SbertReader *r, const json_t *json, json_t *rout
 {
 	const json_t *parameters = router_object(r, json, "parameters", path),
 				 *mappings = router_object(r, parameters, "route_mappings", path);
-	const char *name = NULL, *list = "", *known;
+	const char *name = NULL, *known;
+	UnknownKeys names = {""};
 	bool first = true;
 	json_t *modules;
 	keys_check(KEYS_ROUTES, parameters, r->desc, path, r->diag);
@@ -164,7 +165,7 @@ static const char *choose_route(SbertReader *r, const json_t *json, json_t *rout
 	json_object_foreach(routes, known, modules)
 	{
 		name = name || !first ? name : known;
-		list = mem_printf(r->desc->mem, "%s%s%.80s", list, *list ? ", " : "", known);
+		unknown_add(&names, known);
 	}
 	if (json_object_get(routes, "text"))
 		name = "text";
@@ -173,7 +174,7 @@ static const char *choose_route(SbertReader *r, const json_t *json, json_t *rout
 		return name;
 	diag_error_in(r->diag, r->route ? EXIT_USAGE : EXIT_INPUT, path, 0,
 		name ? "there is no route %s; known: %s" : "%sno default_route; choose with --route: %s",
-		name ? name : "", list);
+		name ? name : "", names.list);
 	return NULL;
 }
 
@@ -255,7 +256,7 @@ static bool check_end(SbertReader *r)
 				"a MultiVectorEncoder with a Pooling is not supported");
 	if (r->sbert->sparse || r->stage == STAGE_WORDS)
 		return diag_error_in(r->diag, EXIT_UNSUPPORTED, r->path, 0,
-			"is of a SparseEncoder, but no module gives sparse weights; expected a SpladePooling behind a "
+			"is of a SparseEncoder, but no module gives sparse weights; expected a SpladePooling after a "
 			"Transformer for fill-mask, or a SparseAutoEncoder");
 	if (r->sbert->scores)
 		return diag_error_in(r->diag, EXIT_UNSUPPORTED, r->path, 0,
@@ -373,9 +374,6 @@ static bool read_settings(SbertReader *r)
 		r->head->top = (int32_t)top;
 	if (good && !r->sbert->scores && !r->sbert->rows)
 		r->head->dim = (int32_t)dim;
-	if (good && !r->sbert->scores && dim)
-		diag_decide(r->diag, "numbers",
-			"the first %jd, from truncate_dim of config_sentence_transformers.json", (intmax_t)dim);
 	json_decref(json);
 	return good;
 }
@@ -424,6 +422,11 @@ bool sbert_read(const char *directory, const char *route, ModelDesc *desc, Sbert
 		return false;
 	if (sbert->rows && !reader.masked && !desc->late->attends)
 		desc->late->fill = 0; /* nothing sees those tokens then */
+	if (reader.head->dim)
+		diag_decide(diag, "numbers", "the first %d, from truncate_dim of config_sentence_transformers.json",
+			reader.head->dim);
+	if (sbert->rows && desc->late->fill)
+		diag_decide(diag, "queries", "filled up to %d tokens, %s", desc->late->fill, desc->late->fill_rule);
 	sbert->built = !sbert->scores || reader.head->nmodules > 0;
 	return true;
 }

@@ -90,6 +90,7 @@ typedef enum LateTask { LATE_PLAIN, LATE_QUERY, LATE_DOCUMENT, LATE_COUNT } Late
 typedef struct LateDesc {
 	int32_t limit[LATE_COUNT]; /* tokens of a text; 0: the model's limit */
 	int32_t fill;              /* a query has at least so many tokens */
+	const char *fill_rule;     /* origin of fill */
 	const char *token;         /* that fill it up; NULL: the mask */
 	bool attends;              /* tokens attend to them */
 	bool mean;                 /* scores are divided by the rows of the query */

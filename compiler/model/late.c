@@ -10,6 +10,7 @@
  *   %mask = embed %flag, %types : f32[S,1]
  *   %keys = transpose %mask {perm=[1,0]} : f32[1,S]         .. softmax(scores + %keys) */
 #include <float.h>
+#include <stdlib.h>
 #include <string.h>
 #include "family.h"
 
@@ -64,7 +65,8 @@ void description_late_meta(const ModelDesc *desc, Module *module)
 	const LateDesc *late = desc->late;
 	MemArena *mem = module->mem;
 	const int32_t *limit = late->limit;
-	const char *skip = "";
+	char *skip = NULL;
+	size_t bytes;
 	module_set_meta(module, META_LIMITS,
 		mem_printf(mem, "%d %d %d", limit[LATE_PLAIN], limit[LATE_QUERY], limit[LATE_DOCUMENT]));
 	if (late->fill)
@@ -72,10 +74,13 @@ void description_late_meta(const ModelDesc *desc, Module *module)
 			mem_printf(mem, "%d %d", late->fill, family_hides(desc) ? own_types(desc) : 0));
 	if (late->fill && late->token)
 		module_set_meta(module, META_FILL_TOKEN, late->token);
-	for (int32_t i = 0; i < late->nskip; i++)
-		skip = mem_printf(mem, "%s%s%s", skip, i ? "\n" : "", late->skip[i]);
 	if (late->nskip) {
+		FILE *lines = text_open(&skip, &bytes);
+		for (int32_t i = 0; i < late->nskip; i++)
+			fprintf(lines, "%s%s", i ? "\n" : "", late->skip[i]);
+		text_close(lines);
 		module_set_meta(module, META_SKIP, skip);
+		free(skip);
 		module_set_meta(module, META_SKIP_TASKS,
 			mem_printf(mem, "%d %d %d", late->skips[LATE_PLAIN], late->skips[LATE_QUERY],
 				late->skips[LATE_DOCUMENT]));

@@ -150,6 +150,7 @@ cases = {
         mask=dict(skiplist_words=[".", "[UNK]"], skiplist_tasks=["query", "document"]),
         settings=dict(prompts={"passage": "lomi ", "query": ""}, similarity_fn_name="meanmaxsim"),
     ),
+    "min-long": dict(query_expansion={"strategy": "min", "length": 50}),  # queries are cut to 40 tokens
     "modernbert": dict(family="modernbert", query_expansion={"strategy": "min", "length": 20}),
     "mpnet": dict(family="mpnet", query_expansion=fixed, width=0, query_length=30),
     "no-mask": dict(query_expansion=fixed, mask=None),
@@ -183,6 +184,17 @@ ids = lines(program, "--tokenize", "--prompt=query")
 assert lines(program, "--logits", "--ids", texts=ids.decode().splitlines()) == lines(
     program, "--logits", "--prompt=query"
 )
+# prune-vocab keeps tokens that fill queries up or have no row, though the corpus does not have them
+vocab = AutoTokenizer.from_pretrained(once("bert", 1)).get_vocab()
+fill, word = [t for t in vocab if len(t) > 3 and t.isalpha()][:2]
+home = saved("own", query_expansion=fixed | {"token": fill}, mask=dict(skiplist_words=[word]))
+(TMP / "corpus.txt").write_text("moti\n")
+passes = f"prune-vocab{{corpus={TMP}/corpus.txt}},O2"
+whole = build(home, TMP / "whole", "--cpu=baseline")
+fewer = build(home, TMP / "fewer", "--cpu=baseline", f"--passes={passes}")
+for task in "--prompt=query", "--prompt=document":
+    assert lines(whole, task, texts=["moti", word]) == lines(fewer, task, texts=["moti", word]), task
+home = TMP / "colbert"
 for family, keys in ("bert", {}), ("distilbert", dict(query_expansion=fixed)):
     # a directory made from a plain encoder: 128 columns
     torch.manual_seed(7)
@@ -228,6 +240,11 @@ long = model.tokenizer("[D] " + TEXTS[2])["input_ids"]
 skipped = set(model.tokenizer.convert_tokens_to_ids(points)) - {model.tokenizer.unk_token_id}
 assert len(rows[2]) == len([i for i in long if i not in skipped]) > 20
 assert lines(program, "--prompt=query", *flags) == lines(program, "--prompt=query")
+cut = ["--prompt=query", "--json", "dela " * 12]  # 48 tokens in 40, then 50
+assert json.loads(run(made["min-long"][1], *cut).stdout)["truncated"]
+assert run(made["min-long"][1], *cut, "--on-overflow=error", check=False).returncode == 1
+plain = lines(program, "--hidden", "--prompt=document")
+assert lines(program, "--hidden", "--query=moti") == plain and plain
 
 # ---- the C API
 def shared(home):
@@ -315,6 +332,12 @@ for type in "HierarchicalTokenPooling", "LambdaTokenPooling", "MultiVectorMask",
 (pooled / "modules.json").write_text(json.dumps(rows))
 set_keys(pooled / rows[-1]["path"] / "config.json", pool_factor=0.5)
 refuses(pooled, "pool_factor is 0.5")
+shorter = saved("shorter", query_expansion={"strategy": "min", "length": 12})
+set_keys(shorter / "sentence_bert_config.json", processing_kwargs={"text": {"max_length": 8}})
+vectors("cut to fewer tokens than it is filled up to", shorter)
+words = [f"{i:04}" + "x" * 1000 for i in range(4096)]  # 4 MB, and memory in proportion
+many = saved("many", mask={"skiplist_words": words})
+run("bash", "-c", 'ulimit -v 2000000; "$@"', "-", BERTC, "build", many, "--emit=bir", "-o", TMP / "many.bir")
 good, messages = loads(once("bert", 1), "--task=multi-vector")
 assert not good and "MultiVectorEncoder" in messages, messages
 
@@ -339,6 +362,8 @@ def pylate(name, family="bert", tokens=(), **keys):
     return home
 
 
+both = pylate("both", attend_to_expansion_tokens=True)
+set_keys(both / "sentence_bert_config.json", query_expansion={"strategy": "fixed", "length": 12})
 for name, home in {
     "old": pylate("old", query_length=16, document_length=18),
     "added": pylate("added", tokens=["[Q] ", "[D] "]),
@@ -346,6 +371,8 @@ for name, home in {
     "skips": pylate(
         "skips", skiplist_words=["."], do_query_expansion=False, query_length=9, document_prefix=None
     ),
+    "none": pylate("none", skiplist_words=[]),
+    "both": both,
     "attends": pylate("attends", attend_to_expansion_tokens=True, query_length=12),
     "odd": pylate(
         "odd",

@@ -52,6 +52,13 @@ tensors model/2_Dense/model.safetensors linear.weight 3,4
 good '' '"bias": false'
 bad 'bias' '' '"bias": true'
 
+# a Router with many routes: the message names the first ones
+printf '[{"type": "x.Router", "path": ""}]' >model/modules.json
+printf '{"structure": {%s "z": []}}' "$(printf '"route%d": [], ' {1..20000})" >model/router_config.json
+refused 2 'known: route1, route2, ' model --route=other
+[ "$(wc -c <said)" -lt 1000 ] || fail "the message has $(wc -c <said) bytes"
+rm model/router_config.json
+
 # templates; the model has 9 words and 2 segments
 tiny_hf model
 rm -r model/modules.json model/?_*

@@ -73,4 +73,29 @@ done
 "$BERTC" build all.bir --quiet -o none 2>err
 [ $? -eq 4 ] && grep -q 'the module has 3 graphs' err ||
 	{ cat err; fail "three graphs without merge-tasks"; }
+
+# embeddings of several tasks: --dim and --precision change all of them
+embedder() { # NAME SIZE
+	cat <<BIR
+graph @$1(%ids: i32[S]) level=graph {
+  %t = const rand($2) : f32[50,$2]
+  %x = embed %t, %ids : f32[S,$2]
+  %r = pool %x {mode=mean} : f32[$2]
+  return $1=%r
+}
+BIR
+}
+{
+	printf 'module @m max_tokens 64\nhead @a embed output=a\nhead @b embed output=b\n'
+	embedder a 8; embedder b 24
+} >embed.bir
+build embed.bir --passes=merge-tasks,O2 -o embed
+for cut in --dim=3 --precision=ubinary; do
+	a=$(echo 1 2 | ./embed --ids --task=a $cut) b=$(echo 1 2 | ./embed --ids --task=b $cut)
+	echo 1 2 | ./embed --ids --json $cut | grep -qF "\"heads\": {\"a\": $a, \"b\": $b}" || fail "--json $cut"
+done
+ranges=--ranges=[[-1,-1,-1,-1,-1,-1,-1,-1],[1,1,1,1,1,1,1,1]]
+echo 1 2 | ./embed --ids --precision=int8 "$ranges" >out || fail "codes of the first task"
+echo 1 2 | ./embed --ids --precision=int8 "$ranges" --json >out 2>err
+[ $? -eq 2 ] && grep -q 'choose it with --task' err || { cat err; fail "ranges of one task for two"; }
 echo "merged tasks are correct"
