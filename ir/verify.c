@@ -4,10 +4,10 @@
  *   M1  The names of the module and of every graph, head and output are valid (name_is_valid). Graphs, heads,
  *       options and meta keys are unique. The default of an option is finite. `weights` and `tokenizer` are
  *       plain file names. There is at least one graph.
- *   M2  Every head reads an existing output of the shape that its task needs: classify and rank f32[n], embed
- *       and sparse f32[n], choice f32[1], tag, fill-mask and multi-vector f32[S,n], qa f32[S,2]. A head has as
- *       many labels as its output has columns: always for tag and for classify (except regression), and for
- *       rank and regression if labels are given.
+ *   M2  Every head reads an existing output of the shape that its task needs: classify and rank f32[n],
+ *       embed and sparse f32[n], choice f32[1], tag, fill-mask and multi-vector f32[S,n], qa f32[S,2]. A head
+ *       has as many labels as its output has columns: always for tag and for classify (except regression),
+ *       and for rank and regression if labels are given.
  *
  * Graph
  *   G1  There are one or two inputs, each i32[S], and at least one output. Names of outputs are unique.

@@ -110,13 +110,13 @@ set_keys(rows / "sentence_bert_config.json", query_expansion={"strategy": "min",
 check(rows, "skipped words", "2", f"skiplist_words of {mask}/config.json")
 check(rows, "queries", "filled up to 9 tokens", "query_expansion of sentence_bert_config.json")
 mask_of = lambda row: row["type"].endswith("MultiVectorMask")
-change(rows, "config_sentence_transformers.json", truncate_dim=5)
+set_keys(rows / "config_sentence_transformers.json", truncate_dim=5)
 modules = json.loads((rows / "modules.json").read_text())
 (rows / "modules.json").write_text(json.dumps([row for row in modules if not mask_of(row)]))
 assert not {"queries", "numbers"} & set(described(rows)), "decisions that have no effect"
-change(rows, "config_sentence_transformers.json", model_type="ColBERT", query_length=12)
+set_keys(rows / "config_sentence_transformers.json", model_type="ColBERT", query_length=12)
 check(rows, "queries", "filled up to 9 tokens", "query_expansion of sentence_bert_config.json")
-change(rows, "sentence_bert_config.json", query_expansion=None)
+set_keys(rows / "sentence_bert_config.json", query_expansion=None)
 check(rows, "queries", "filled up to 12 tokens", "query_length of config_sentence_transformers.json")
 
 quiet = bertc("describe", embedder, "-o", TMP / "model.xml", "--quiet")
