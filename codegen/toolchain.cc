@@ -437,8 +437,8 @@ extern "C" bool toolchain_link(EmitKind kind, bool is_static, const Target *targ
 	// lld keeps its thread pool. A process forked later (tune's candidates) would wait for the pool's threads
 	// forever
 	arguments.push_back("-Wl,--threads=1");
-	// One large write gives the page cache large pages, a mapping small ones. A program that streams its weights
-	// is 12 % faster so (MiniLM-L6 in f32, 8 tokens: 1.54 ms instead of 1.75)
+	// One large write gives the page cache large pages, a mapping small ones. A program that streams its
+	// weights is 12 % faster so (MiniLM-L6 in f32, 8 tokens: 1.54 ms instead of 1.75)
 	arguments.push_back("-Wl,--no-mmap-output-file");
 	if (*target->link_flags)
 		arguments.push_back(target->link_flags);

@@ -71,21 +71,6 @@ bool eval_POSITION_IDS(const Node *node, const EvalArray *const *args, EvalArray
 
 /* ---- products -------------------------------------------------------------------------------- */
 
-/* Eight partial sums let the compiler use vectors without reordering a sum. */
-double eval_dot(const double *a, const double *b, int64_t count)
-{
-	double sums[8] = {0}, sum = 0;
-	int64_t i = 0;
-	for (; i + 8 <= count; i += 8)
-		for (int j = 0; j < 8; j++)
-			sums[j] += a[i + j] * b[i + j];
-	for (; i < count; i++)
-		sum += a[i] * b[i];
-	for (int j = 0; j < 8; j++)
-		sum += sums[j];
-	return sum;
-}
-
 /* The weights of output n are row n of b[N,K], a column of a panel in b[P,K,panel] or b[P,K/g,panel,g], or
  * packed sparse. */
 void eval_weight_row(

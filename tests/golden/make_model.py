@@ -7,7 +7,7 @@ tolerance. The exception is key biases, which softmax cancels. test_golden.py ch
 Overrides have the names of BertConfig for every family.
 """
 
-import dataclasses, json, os, pathlib, random
+import dataclasses, functools, json, os, pathlib, random
 import torch, transformers
 from family_keys import *
 from make_tokenizer import write_byte_level, write_mpnet, write_wordpiece, write_xlnet
@@ -21,6 +21,11 @@ CLASSES = {
     "qa": "ForQuestionAnswering",
     "fill-mask": "ForMaskedLM",
 }
+
+
+@functools.cache  # transformers looks through its modules for a name each time
+def class_named(name):
+    return getattr(transformers, name)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +59,7 @@ class Family:
         """kind -> class of transformers."""
         names = {kind: self.stem + name for kind, name in CLASSES.items() if kind not in self.without}
         names |= self.more
-        return {kind: getattr(transformers, name) for kind, name in names.items()}
+        return {kind: class_named(name) for kind, name in names.items()}
 
     def chooser(self):
         """The class for multiple choice; None: there is none."""
