@@ -135,6 +135,8 @@ static BodyFn *const body_of[OP_COUNT] = {
 	[OP_SHIFT] = body_shift,
 	[OP_CONVOLVE] = body_convolve,
 	[OP_FOURIER] = body_fourier,
+	[OP_LSTM] = body_recurrent,
+	[OP_GRU] = body_recurrent,
 	[OP_EXIT] = body_exit,
 };
 

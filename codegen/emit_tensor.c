@@ -1,6 +1,6 @@
 /* emit_tensor.c: wrappers of ops that move or combine whole tensors of one text: matmul, transpose, reshape,
- * slice, concat, shift, convolve, fourier, and element-wise ops on two tensors. Fused models use few of them;
- * graphs written by hand and -O0 use all of them. */
+ * slice, concat, shift, convolve, fourier, lstm, gru, and element-wise ops on two tensors. Fused models use
+ * few of them; graphs written by hand and -O0 use all of them. */
 #include <stdlib.h>
 #include <string.h>
 #include "emit.h"
@@ -174,6 +174,23 @@ bool body_fourier(Body *b)
 	fprintf(b->code, "\t\t%s(%s, %s, %s, %lld);\n", b->kernel->function, body_pointer(b, 0),
 		body_pointer(b, 1), body_dim(b, b->node->args[0]->type.dim[0]), width);
 	b->per_pair = 2.0 * (double)width;
+	return true;
+}
+
+/* lstm and gru. */
+bool body_recurrent(Body *b)
+{
+	static const char *const names[] = {"x", "weights", "bias"};
+	const Node *node = b->node;
+	const bool reverse = (node->attr.has & A_reverse) && node->attr.reverse, cell = node->op == OP_LSTM;
+	const long long width = (long long)value_unit(node->results[0]);
+	for (int32_t i = 0; i < 3; i++)
+		body_param(b, names[i], node->args[i]);
+	b->name = mem_printf(b->e->mem, "%s%s_%lld", op_info[node->op].name, reverse ? "_back" : "", width);
+	fprintf(b->code, "\t\t%s(%s, %s, %s, %s, %s, %lld, %d%s);\n", b->kernel->function, body_pointer(b, 0),
+		body_pointer(b, 1), body_pointer(b, 2), body_pointer(b, 3), body_dim(b, node->args[0]->type.dim[0]),
+		width, reverse, cell ? ", call->scratch + (size_t)thread * call->scratch_bytes" : "");
+	b->per_token = (cell ? 8.0 : 6.0) * (double)(width * width);
 	return true;
 }
 

@@ -27,6 +27,7 @@ typedef struct HeadSpec {
 	const char *pooling;    /* the default pooling; NULL: the head reads every row */
 	const char *dense;      /* a linear before the output; NULL: none */
 	const char *activation; /* after dense; NULL: the encoder's */
+	bool spare;             /* models without dense, which may have any width, lack its activation, too */
 	bool encoder_act;       /* the encoder's, although heads have another */
 	const char *norm;       /* a LayerNorm after that; NULL: none */
 	const char *out;        /* the linear that makes the output */

@@ -73,6 +73,11 @@ Value *head_transform(
 	const HeadSpec *spec = head_spec(b, head);
 	if (!spec->dense)
 		return x;
+	if (spec->spare) {
+		if (!builder_has(b, builder_text(b, "%s.weight", head_stem(b, head, spec->dense))))
+			return x;
+		width = 0;
+	}
 	const char *own = spec->encoder_act ? NULL : b->desc->head_activation,
 			   *activation = spec->activation ? spec->activation : own;
 	if (!b->desc->trait[TRAIT_BARE_HEAD])

@@ -115,6 +115,35 @@ bool infer_FOURIER(const Node *node, Type results[RESULTS_MAX], Diag *diag)
 	return true;
 }
 
+static bool infer_recurrent(const Node *node, int gates, Type results[RESULTS_MAX], Diag *diag)
+{
+	for (int32_t i = 0; i < 3; i++)
+		if (!expect_float(node, i, diag) || !expect_rank(node, i, i < 2 ? 2 : 1, i < 2 ? 2 : 1, diag))
+			return false;
+	const Type *a = arg_type(node, 0), *b = arg_type(node, 1);
+	const Dim columns = a->dim[1];
+	if (!dim_is_number(columns) || columns.plus % gates != 0)
+		return node_error(node, diag, "%s is %s, expected a multiple of %d columns", ARG_TEXT(0), gates);
+	const Dim width = dim_number(columns.plus / gates);
+	if (!dim_equal(b->dim[0], width) || !dim_equal(b->dim[1], columns))
+		return node_error(node, diag, "%s is %s, expected [%lld,%lld]", ARG_TEXT(1), (long long)width.plus,
+			(long long)columns.plus);
+	if ((node->attr.has & A_reverse) && node->attr.reverse != 0 && node->attr.reverse != 1)
+		return node_error(node, diag, "reverse is %lld, expected 0 or 1", (long long)node->attr.reverse);
+	results[0] = type_make(DT_F32, 2, a->dim[0], width);
+	return expect_vector(node, 2, columns, diag);
+}
+
+bool infer_LSTM(const Node *node, Type results[RESULTS_MAX], Diag *diag)
+{
+	return infer_recurrent(node, 4, results, diag);
+}
+
+bool infer_GRU(const Node *node, Type results[RESULTS_MAX], Diag *diag)
+{
+	return infer_recurrent(node, 3, results, diag);
+}
+
 /* ---- over the last axis ---------------------------------------------------------------------- */
 
 bool infer_LAYERNORM(const Node *node, Type results[RESULTS_MAX], Diag *diag)

@@ -431,6 +431,7 @@ static const struct {
 	{"tensor", check_tensor},
 	{"convolve", check_convolve},
 	{"fourier", check_fourier},
+	{"recurrent", check_recurrent},
 	{"quantize", check_quantize},
 	{"quantize_static", check_quantize_static},
 	{"linear_i8", check_linear_i8},

@@ -305,6 +305,77 @@ static void check_fourier(void)
 	}
 }
 
+typedef void LstmFn(float *, const float *, const float *, const float *, int, int, int, void *);
+typedef void GruFn(float *, const float *, const float *, const float *, int, int, int);
+
+enum { RECURRENT_ROWS = 5, RECURRENT_MOST = 67 };
+static double gate(double x) { return 1 / (1 + exp(-x)); }
+
+/* The states in double, by the definition of the ops. */
+static void recurrent_exact(double *want, const float *x, const float *w, const float *bias, int rows,
+	int width, int gates, int reverse)
+{
+	double cell[RECURRENT_MOST] = {0}, state[RECURRENT_MOST] = {0};
+	for (int t = 0; t < rows; t++) {
+		const int row = reverse ? rows - 1 - t : t;
+		for (int u = 0; u < width; u++) {
+			double a[4] = {0}, s[4] = {0};
+			for (int g = 0; g < gates; g++) {
+				const int at = g * width + u;
+				a[g] = (double)x[row * gates * width + at];
+				s[g] = (double)bias[at];
+				for (int k = 0; k < width; k++)
+					s[g] += state[k] * (double)w[k * gates * width + at];
+			}
+			double *out = want + row * width + u;
+			if (gates == 4) {
+				cell[u] = gate(a[1] + s[1]) * cell[u] + gate(a[0] + s[0]) * tanh(a[2] + s[2]);
+				*out = gate(a[3] + s[3]) * tanh(cell[u]);
+			} else {
+				const double keep = gate(a[1] + s[1]);
+				*out = (1 - keep) * tanh(a[2] + gate(a[0] + s[0]) * s[2]) + keep * state[u];
+			}
+		}
+		memcpy(state, want + row * width, (size_t)width * sizeof *state);
+	}
+}
+
+/* Widths around blocks and vectors, both directions; nothing is written behind the result. */
+static void check_recurrent(void)
+{
+	enum { GATES = 4 * RECURRENT_MOST };
+	static const int widths[] = {1, 2, 7, 8, 9, 15, 16, 17, 31, 32, 33, 48, 49, RECURRENT_MOST};
+	static float x[RECURRENT_ROWS * GATES], w[RECURRENT_MOST * GATES], bias[GATES],
+		y[RECURRENT_ROWS * RECURRENT_MOST + 1], cell[RECURRENT_MOST];
+	static double want[RECURRENT_ROWS * RECURRENT_MOST];
+	for (int i = 0; i < RECURRENT_ROWS * GATES; i++)
+		x[i] = 3 * uniform();
+	for (int i = 0; i < RECURRENT_MOST * GATES; i++)
+		w[i] = uniform();
+	for (int i = 0; i < GATES; i++)
+		bias[i] = uniform();
+	for (size_t n = 0; n < 2 * (sizeof widths / sizeof *widths) * RECURRENT_ROWS * 2; n++) {
+		const int width = widths[n / 2 % (sizeof widths / sizeof *widths)], reverse = n & 1,
+				  count = (int)(n / 2 / (sizeof widths / sizeof *widths)) % RECURRENT_ROWS + 1,
+				  gates = n < (sizeof widths / sizeof *widths) * RECURRENT_ROWS * 2 ? 4 : 3;
+		recurrent_exact(want, x, w, bias, count, width, gates, reverse);
+		for (const Row *row = rows; row < rows + nrows; row++) {
+			if (!row_is(row, gates == 4 ? OP_LSTM : OP_GRU, 0))
+				continue;
+			for (int i = 0; i < RECURRENT_MOST; i++)
+				cell[i] = NAN;
+			y[count * width] = 7;
+			if (gates == 4)
+				((LstmFn *)row->fn)(y, x, w, bias, count, width, reverse, cell);
+			else
+				((GruFn *)row->fn)(y, x, w, bias, count, width, reverse);
+			for (int i = 0; i < count * width; i++)
+				check_near(row->name, "state", i, y[i], want[i], 1, 2e-5);
+			check_near(row->name, "behind", width, y[count * width], 7, 0, 0);
+		}
+	}
+}
+
 static void check_exit(void)
 {
 	float x[64];

@@ -38,6 +38,8 @@
 #include "runtime/kernels/tensor__scalar.c"
 #include "runtime/kernels/convolve__scalar.c"
 #include "runtime/kernels/fourier__scalar.c"
+#include "runtime/kernels/recurrent__scalar.c"
+#include "runtime/kernels/recurrent__avx512.c"
 #include "runtime/kernels/exit__scalar.c"
 #include "runtime/kernels/quantize__scalar.c"
 #include "runtime/kernels/quantize__avx2.c"
