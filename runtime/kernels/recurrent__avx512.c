@@ -1,5 +1,6 @@
 /* recurrent__avx512.c: LSTM and GRU, two vectors of units at a time: their 8 or 6 sums cover the latency of
  * an FMA. The weights are read once a row, 128 bytes of each gate. */
+#if defined(__x86_64__)
 #include "math__avx512.h"
 
 /* sum[2 * gate + v]: lanes of 32 units from `unit` on, as in recurrent_sums. */
@@ -78,3 +79,4 @@ RT_INLINE RT_TARGET_AVX512 void gru_f32__avx512(
 		state = h;
 	}
 }
+#endif
