@@ -83,40 +83,6 @@ static void set_distances(Builder *b, LayerNames *names)
 
 /* ---- the convolution ------------------------------------------------------------------------- */
 
-/* conv.weight [H,H/groups,taps] as the rows of a linear over the tokens around one, side by side:
- * [H,taps*H], zeros outside of a group. */
-static Value *conv_weight(Builder *b, const char *name, const char *origin)
-{
-	const ModelDesc *desc = b->desc;
-	const int64_t hidden = desc->hidden, taps = desc->conv, width = hidden / desc->conv_groups;
-	const Tensor *from = builder_floats(b, name, NULL, origin);
-	if (!from)
-		return NULL;
-	char found[128];
-	const Type *type = &from->type;
-	if (type->rank != 3 || type->dim[0].plus != hidden || type->dim[1].plus != width
-		|| type->dim[2].plus != taps) {
-		builder_fail(b, EXIT_INPUT, "%s: %s is %s, expected [%jd,%jd,%jd]; do %s, %s and %s match it?",
-			origin, name, type_print(type, found), (intmax_t)hidden, (intmax_t)width, (intmax_t)taps,
-			size_name(desc, SIZE_HIDDEN), size_name(desc, SIZE_CONV_GROUPS), size_name(desc, SIZE_CONV));
-		return NULL;
-	}
-	if (!builder_has_room(b, hidden, taps * hidden, "a convolution's weights", "use smaller sizes", origin))
-		return NULL;
-	from = builder_narrowed(b, from);
-	Tensor *to = tensor_new(b->module, builder_text(b, "%s.rows", name),
-		type_make(from->type.dtype, 2, dim_number(hidden), dim_number(taps * hidden)));
-	for (int64_t n = 0; n < hidden; n++)
-		for (int64_t c = 0; c < width; c++)
-			for (int64_t t = 0; t < taps; t++)
-				tensor_set(to, (n * taps + t) * hidden + n / width * width + c,
-					tensor_at(from, (n * width + c) * taps + t));
-	to->source = from->source ? from->source : from->name;
-	to->groups = desc->conv_groups;
-	to->taps = (int32_t)taps;
-	return graph_const(b->graph, NULL, to, origin);
-}
-
 /* norm(y + act(conv(x))): what follows the first layer, of which x is the input and y the output. It counts
  * as a part of that layer. */
 static Value *convolution(Builder *b, Value *x, Value *y)
@@ -125,23 +91,12 @@ static Value *convolution(Builder *b, Value *x, Value *y)
 	const char *origin = block_origin(b, 0, "conv"),
 			   *stem = builder_text(b, "%sencoder.conv.conv", b->prefix),
 			   *norm = builder_text(b, "%sencoder.conv.LayerNorm", b->prefix);
-	enum { TAPS_MOST = 15 }; /* arguments of a concat */
-	Value *taps[TAPS_MOST];
-	if (desc->conv % 2 == 0 || desc->conv > TAPS_MOST || desc->hidden % desc->conv_groups != 0)
+	if (desc->conv % 2 == 0 || desc->conv > CONV_TAPS_MOST || desc->hidden % desc->conv_groups != 0)
 		builder_fail(b, EXIT_UNSUPPORTED,
-			"%s is %d and %s %d; expected an odd number up to 15, and a divisor of %s %d",
+			"%s is %d and %s %d; expected an odd number up to %d, and a divisor of %s %d",
 			size_name(desc, SIZE_CONV), desc->conv, size_name(desc, SIZE_CONV_GROUPS), desc->conv_groups,
-			size_name(desc, SIZE_HIDDEN), desc->hidden);
-	for (int32_t t = 0; t < desc->conv && !b->failed; t++) {
-		const Attrs shift = {.has = A_start, .start = t - desc->conv / 2};
-		taps[t] = shift.start ? build_op(b, OP_SHIFT, &x, 1, &shift, origin) : x;
-	}
-	const Attrs columns = {.has = A_axis, .axis = 1};
-	Value *around = b->failed ? NULL : build_op(b, OP_CONCAT, taps, desc->conv, &columns, origin),
-		  *weight = conv_weight(b, builder_text(b, "%s.weight", stem), origin),
-		  *bias = build_tensor(
-			  b, builder_text(b, "%s.bias", stem), NULL, desc->hidden, 0, SIZE_HIDDEN, origin);
-	around = build_op(b, OP_LINEAR, (Value *[]){around, weight, bias}, 3, NULL, origin);
+			CONV_TAPS_MOST, size_name(desc, SIZE_HIDDEN), desc->hidden);
+	Value *around = build_conv(b, x, stem, desc->hidden, desc->conv, desc->conv_groups, origin);
 	around = build_activation(b, desc->conv_activation, around, origin);
 	return build_layernorm(
 		b, build_binary(b, OP_ADD, y, around, origin), norm, block_origin(b, 0, "conv.norm"));

@@ -95,6 +95,12 @@ Value *build_linear_grouped(
 /* The same with the weight as blocks [groups,inputs,outputs]. */
 Value *build_linear_blocks(
 	Builder *, Value *x, const char *stem, int64_t rows, Size groups, const char *origin);
+/* conv.c: a convolution along the tokens with the weights STEM.weight [rows,K/groups,taps], as PyTorch's
+ * Conv1d with padding "same": row i of the result reads the rows from i - (taps - 1) / 2 on, zeros outside of
+ * the text. rows 0, taps 0: any. */
+enum { CONV_TAPS_MOST = 15 };
+Value *build_conv(
+	Builder *, Value *x, const char *stem, int64_t rows, int64_t taps, int64_t groups, const char *origin);
 /* The keys or values of heads that share them: each head of the STEM's `kv_heads` is repeated. */
 Value *build_linear_shared(Builder *, Bias, Value *x, const char *stem, Size, const char *origin);
 /* rotary.c: changes *rotary by the object of config.json with its parameters, which may be missing or null.
