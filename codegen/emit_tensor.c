@@ -182,15 +182,20 @@ bool body_recurrent(Body *b)
 {
 	static const char *const names[] = {"x", "weights", "bias"};
 	const Node *node = b->node;
-	const bool reverse = (node->attr.has & A_reverse) && node->attr.reverse, cell = node->op == OP_LSTM;
+	const bool reverse = (node->attr.has & A_reverse) && node->attr.reverse;
 	const long long width = (long long)value_unit(node->results[0]);
+	if (!(node->attr.has & A_panel) || node->attr.panel != b->kernel->panel)
+		return diag_error(b->e->diag, EXIT_UNSUPPORTED, node->line,
+			"%s: %s reads weights packed in panels of %d; add pack-weights after lower",
+			op_info[node->op].name, b->kernel->function, (int)b->kernel->panel);
 	for (int32_t i = 0; i < 3; i++)
 		body_param(b, names[i], node->args[i]);
 	b->name = mem_printf(b->e->mem, "%s%s_%lld", op_info[node->op].name, reverse ? "_back" : "", width);
-	fprintf(b->code, "\t\t%s(%s, %s, %s, %s, %s, %lld, %d%s);\n", b->kernel->function, body_pointer(b, 0),
-		body_pointer(b, 1), body_pointer(b, 2), body_pointer(b, 3), body_dim(b, node->args[0]->type.dim[0]),
-		width, reverse, cell ? ", call->scratch + (size_t)thread * call->scratch_bytes" : "");
-	b->per_token = (cell ? 8.0 : 6.0) * (double)(width * width);
+	fprintf(b->code,
+		"\t\t%s(%s, %s, %s, %s, %s, %lld, %d, call->scratch + (size_t)thread * call->scratch_bytes);\n",
+		b->kernel->function, body_pointer(b, 0), body_pointer(b, 1), body_pointer(b, 2), body_pointer(b, 3),
+		body_dim(b, node->args[0]->type.dim[0]), width, reverse);
+	b->per_token = (node->op == OP_LSTM ? 8.0 : 6.0) * (double)(width * width);
 	return true;
 }
 

@@ -120,7 +120,7 @@ bool pieces_prefix(Pieces *pieces, Diag *diag)
 /* ---- the model ------------------------------------------------------------------------------- */
 
 /* A wrapper that only calls its core: it stays beside the graphs. */
-static bool is_thin(const Wrapper *w) { return !w->is_core && w->kernel->panel; }
+static bool is_thin(const Wrapper *w) { return !w->is_core && w->kernel->group; }
 
 static void print_wrappers(const Emitter *e, FILE *c)
 {

@@ -30,6 +30,10 @@ static inline bool value_is(const Value *v, Op op) { return v->node && v->node->
 
 /* A new tensor whose name says what it was made from: "BASE.WHAT.N", N making it unique in the graph. */
 Tensor *tensor_derived(Graph *, const Tensor *base, const char *what, Type);
+
+/* passes/lower/pack_recurrent.c, for pack-weights: packs the weights of the state of an lstm or a gru. False
+ * and a message: they are not constant. */
+bool recurrent_pack(Graph *, Node *, PassRun *);
 /* A tensor as f32, widened exactly; the tensor itself when it is f32 already. */
 const Tensor *tensor_widened(Graph *, const Tensor *);
 /* A plain type from sizes. */

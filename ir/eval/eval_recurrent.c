@@ -5,12 +5,16 @@
 
 static double sigmoid(double x) { return 1 / (1 + exp(-x)); }
 
-/* Bias plus state times weights, of one column of the gates. state NULL: zeros. */
-static double column(const EvalArray *const *args, const double *state, int64_t width, int64_t at)
+/* Bias plus state times weights, of one gate of a unit. state NULL: zeros. Packed weights are
+ * [panels][width][gates][panel]. */
+static double gate_sum(const Node *node, const EvalArray *const *args, const double *state, int64_t width,
+	int64_t gate, int64_t unit)
 {
-	double sum = eval_at(args[2], at);
+	const int64_t panel = node->attr.has & A_panel ? node->attr.panel : width, gates = args[2]->count / width,
+				  at = (unit / panel * width * gates + gate) * panel + unit % panel;
+	double sum = eval_at(args[2], gate * width + unit);
 	for (int64_t k = 0; state && k < width; k++)
-		sum += state[k] * eval_at(args[1], k * args[1]->dim[1] + at);
+		sum += state[k] * eval_at(args[1], k * gates * panel + at);
 	return sum;
 }
 
@@ -26,7 +30,7 @@ static bool recur(const Node *node, const EvalArray *const *args, EvalArray *res
 			double a[4] = {0}, s[4] = {0};
 			for (int64_t g = 0; g * width < columns; g++) {
 				a[g] = eval_at(args[0], row * columns + g * width + u);
-				s[g] = column(args, state, width, g * width + u);
+				s[g] = gate_sum(node, args, state, width, g, u);
 			}
 			if (lstm) {
 				cell[u] = sigmoid(a[1] + s[1]) * cell[u] + sigmoid(a[0] + s[0]) * tanh(a[2] + s[2]);

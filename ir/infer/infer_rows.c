@@ -115,19 +115,36 @@ bool infer_FOURIER(const Node *node, Type results[RESULTS_MAX], Diag *diag)
 	return true;
 }
 
+/* The weights of the state are b[H,gates*H], or packed, b[P,H,gates,panel]. */
+static bool expect_state_weights(const Node *node, int64_t width, int64_t gates, Diag *diag)
+{
+	const bool packed = node->attr.has & A_panel;
+	const int64_t panel = packed ? node->attr.panel : 1;
+	if (!expect_float(node, 1, diag) || !expect_rank(node, 1, packed ? 4 : 2, packed ? 4 : 2, diag))
+		return false;
+	if (panel < 1 || panel > DIM_MAX)
+		return node_error(node, diag, "panel is %lld, expected at least 1", (long long)panel);
+	const int64_t flat[] = {width, gates * width},
+				  panels[] = {(width + panel - 1) / panel, width, gates, panel};
+	bool good = true;
+	for (int32_t i = 0; i < arg_type(node, 1)->rank; i++)
+		good = good && dim_equal(arg_type(node, 1)->dim[i], dim_number(packed ? panels[i] : flat[i]));
+	return good
+		|| node_error(node, diag, "%s is %s, expected weights of %lld units and %lld gates", ARG_TEXT(1),
+			(long long)width, (long long)gates);
+}
+
 static bool infer_recurrent(const Node *node, int gates, Type results[RESULTS_MAX], Diag *diag)
 {
-	for (int32_t i = 0; i < 3; i++)
-		if (!expect_float(node, i, diag) || !expect_rank(node, i, i < 2 ? 2 : 1, i < 2 ? 2 : 1, diag))
-			return false;
-	const Type *a = arg_type(node, 0), *b = arg_type(node, 1);
+	if (!expect_float(node, 0, diag) || !expect_rank(node, 0, 2, 2, diag))
+		return false;
+	const Type *a = arg_type(node, 0);
 	const Dim columns = a->dim[1];
 	if (!dim_is_number(columns) || columns.plus % gates != 0)
 		return node_error(node, diag, "%s is %s, expected a multiple of %d columns", ARG_TEXT(0), gates);
 	const Dim width = dim_number(columns.plus / gates);
-	if (!dim_equal(b->dim[0], width) || !dim_equal(b->dim[1], columns))
-		return node_error(node, diag, "%s is %s, expected [%lld,%lld]", ARG_TEXT(1), (long long)width.plus,
-			(long long)columns.plus);
+	if (!expect_state_weights(node, width.plus, gates, diag))
+		return false;
 	if ((node->attr.has & A_reverse) && node->attr.reverse != 0 && node->attr.reverse != 1)
 		return node_error(node, diag, "reverse is %lld, expected 0 or 1", (long long)node->attr.reverse);
 	results[0] = type_make(DT_F32, 2, a->dim[0], width);

@@ -12,7 +12,8 @@
  * that several ops share is packed once. Sparse kernels read i8[bytes] without the zeros, in the layout of
  * ir/sparse.c. The tables of products by distance (attention's dots) are cut into heads and panels of 32
  * rows: packed[h][p][k][i] = table[p * 32 + i][h * d + k]. If a linear also multiplies by an embed's table (a
- * tied decoder), the embed reads its rows from the panels. */
+ * tied decoder), the embed reads its rows from the panels. pack_recurrent.c packs the weights of lstm and
+ * gru. */
 #include "ir/attention.h"
 #include "passes/rewrite.h"
 #include <stdlib.h>
@@ -274,6 +275,8 @@ bool pass_pack_weights(Graph *graph, PassRun *run)
 			good = node_pack(graph, node, run, packed_from);
 		if (node->op == OP_ATTENTION)
 			good = tables_pack(graph, node, run, packed_of);
+		if (node->op == OP_LSTM || node->op == OP_GRU)
+			good = recurrent_pack(graph, node, run);
 	}
 	free(packed_from);
 	free(packed_of);

@@ -305,8 +305,7 @@ static void check_fourier(void)
 	}
 }
 
-typedef void LstmFn(float *, const float *, const float *, const float *, int, int, int, void *);
-typedef void GruFn(float *, const float *, const float *, const float *, int, int, int);
+typedef void RecurrentFn(float *, const float *, const float *, const float *, int, int, int, void *);
 
 enum { RECURRENT_ROWS = 5, RECURRENT_MOST = 67 };
 static double gate(double x) { return 1 / (1 + exp(-x)); }
@@ -340,13 +339,24 @@ static void recurrent_exact(double *want, const float *x, const float *w, const 
 	}
 }
 
+/* w[width][gates * width] in panels, as pack-weights writes it. */
+static void recurrent_packed(float *to, const float *w, int width, int gates, int panel)
+{
+	memset(to, 0, (size_t)((width + panel - 1) / panel * panel * gates * width) * sizeof *to);
+	for (int k = 0; k < width; k++)
+		for (int g = 0; g < gates; g++)
+			for (int u = 0; u < width; u++)
+				to[((u / panel * width + k) * gates + g) * panel + u % panel] = w[(k * gates + g) * width
+					+ u];
+}
+
 /* Widths around blocks and vectors, both directions; nothing is written behind the result. */
 static void check_recurrent(void)
 {
 	enum { GATES = 4 * RECURRENT_MOST };
 	static const int widths[] = {1, 2, 7, 8, 9, 15, 16, 17, 31, 32, 33, 48, 49, RECURRENT_MOST};
-	static float x[RECURRENT_ROWS * GATES], w[RECURRENT_MOST * GATES], bias[GATES],
-		y[RECURRENT_ROWS * RECURRENT_MOST + 1], cell[RECURRENT_MOST];
+	static float x[RECURRENT_ROWS * GATES], w[RECURRENT_MOST * GATES], packed[(GATES + 64) * RECURRENT_MOST],
+		bias[GATES], y[RECURRENT_ROWS * RECURRENT_MOST + 1], scratch[6 * GATES];
 	static double want[RECURRENT_ROWS * RECURRENT_MOST];
 	for (int i = 0; i < RECURRENT_ROWS * GATES; i++)
 		x[i] = 3 * uniform();
@@ -362,13 +372,14 @@ static void check_recurrent(void)
 		for (const Row *row = rows; row < rows + nrows; row++) {
 			if (!row_is(row, gates == 4 ? OP_LSTM : OP_GRU, 0))
 				continue;
-			for (int i = 0; i < RECURRENT_MOST; i++)
-				cell[i] = NAN;
+			recurrent_packed(packed, w, width, gates, (int)row->panel);
+			const size_t size = (size_t)row->staged * (size_t)((gates * width + 63) / 64 * 64)
+				/ sizeof *scratch;
+			for (size_t i = 0; i <= size; i++)
+				scratch[i] = NAN;
 			y[count * width] = 7;
-			if (gates == 4)
-				((LstmFn *)row->fn)(y, x, w, bias, count, width, reverse, cell);
-			else
-				((GruFn *)row->fn)(y, x, w, bias, count, width, reverse);
+			((RecurrentFn *)row->fn)(y, x, packed, bias, count, width, reverse, scratch);
+			check_near(row->name, "scratch", 0, isnan(scratch[size]), 1, 0, 0);
 			for (int i = 0; i < count * width; i++)
 				check_near(row->name, "state", i, y[i], want[i], 1, 2e-5);
 			check_near(row->name, "behind", width, y[count * width], 7, 0, 0);
