@@ -53,6 +53,30 @@ static bool fills(const Emitter *e, const Head *head)
 	return head->task == TASK_FILL_MASK && e->options->tokenizer->mask_id >= 0;
 }
 
+static bool compares(const Emitter *e, const Head *head)
+{
+	(void)e;
+	return head->task == TASK_EMBED || head->task == TASK_SPARSE;
+}
+
+static bool has_vectors(const Emitter *e, const Head *head)
+{
+	(void)e;
+	return head->task == TASK_MULTI_VECTOR;
+}
+
+static bool weighs(const Emitter *e, const Head *head)
+{
+	(void)e;
+	return head->task == TASK_SPARSE;
+}
+
+/* Whether the answers are ids of tokens. */
+static bool spells(const Emitter *e, const Head *head)
+{
+	return fills(e, head) || (weighs(e, head) && value_unit(e->graph->outputs[0].value) == e->sizes.vocab);
+}
+
 /* comment: without the marks of a comment, a line each; parameters and arguments as in C. */
 static const struct {
 	bool (*has)(const Emitter *, const Head *);
@@ -138,7 +162,28 @@ static const struct {
 		"\n\tint32_t *nmasks)\n{\n\treturn rt_lib_fill((RtContext *)c, text, bytes, top, ids, scores, "
 		"capacity, "
 		"nmasks);\n}\n"},
-	{fills,
+	{compares,
+		"The similarity of two rows of NAME_run_text by the similarity function of the model: cosine, unless "
+		"it\nnames dot, or euclidean or manhattan, which are negative distances. More is nearer.",
+		"double", "similarity", "const float *row, const float *other",
+		"const float *row, const float *other)\n{\n\treturn rt_similarity(NAME_model.similarity, row, other, "
+		"NAME_model.outputs->width);\n}\n"},
+	{has_vectors,
+		"The score (MaxSim) of a document for a query, from their rows of NAME_run_text. Encode queries "
+		"after\nNAME_set(c, \"task\", 1) and documents after NAME_set(c, \"task\", 2).",
+		"double", "maxsim",
+		"const float *query, int32_t query_rows, const float *document, int32_t document_rows",
+		"const float *query, int32_t query_rows, const float *document, int32_t document_rows)\n{\n\treturn "
+		"rt_maxsim(query, query_rows, document, document_rows, NAME_model.outputs->width, "
+		"NAME_model.late->mean);\n}\n"},
+	{weighs,
+		"The weights of a text that are not 0, the largest first, and the ids of their tokens. *n receives "
+		"how\nmany there are; if there are more than `capacity`, only the largest are written.",
+		"int", "sparse",
+		"NAME *, const char *text, size_t bytes, int32_t *ids, float *weights, int32_t capacity, int32_t *n",
+		"NAME *c, const char *text, size_t bytes, int32_t *ids, float *weights, int32_t capacity, int32_t *n)"
+		"\n{\n\treturn rt_lib_sparse((RtContext *)c, text, bytes, ids, weights, capacity, n);\n}\n"},
+	{spells,
 		"The spelling of a token in the vocabulary and its length in bytes; no NUL ends it. NULL: no such "
 		"id.",
 		"const char *", "token", "int32_t id, size_t *bytes",
@@ -177,7 +222,8 @@ void emit_task_declarations(const Emitter *e, FILE *h)
 {
 	const char *name = e->options->name;
 	if (emit_has_task_functions(e))
-		fputs("\n/* Answers, as the program prints them, of the first head. They return 0 or an error. After "
+		fputs("\n/* Answers, as the program prints them, of the first head. Functions that return int return "
+			  "0 or an error. After "
 			  "an "
 			  "error the results\n * are undefined. The option \"overflow\" decides about texts that are too "
 			  "long. */\n",

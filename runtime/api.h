@@ -112,6 +112,8 @@ RT_INLINE size_t rt_scratch_bytes(const RtModel *m, int64_t tokens)
 	if (m->late && m->late->factor > 0)
 		return (cluster_bytes((int32_t)tokens, m->outputs->width) + 63) / 64 * 64;
 	const int task = m->nheads > 0 ? m->heads[0].task : RT_TASK_EMBED;
+	if (task == RT_TASK_SPARSE)
+		return ((size_t)m->outputs->width * sizeof(float) + 63) / 64 * 64;
 	return task == RT_TASK_TAG || task == RT_TASK_QA ? (16 * (size_t)tokens + 63) / 64 * 64 : 0;
 }
 
@@ -131,7 +133,8 @@ typedef struct RtView {
 	int32_t n, first, count; /* n tokens; the text, or the second of a pair, has [first, first + count) */
 	size_t low, high;        /* the bytes that this window counts for, because windows overlap */
 	int truncated;           /* the text goes on behind the limit */
-	void *scratch;           /* 16 bytes a token, for taggers and question answering */
+	void *scratch;           /* 16 bytes a token, for taggers and question answering; of sparse weights a
+							  * row, which stays for all windows of a text */
 } RtView;
 typedef void RtViewFn(void *state, const RtContext *, const RtView *);
 /* text.c: runs the first output on a text and calls the function with it or, where the overflow rule says so

@@ -2,7 +2,6 @@
  * "Matryoshka Representation Learning", 2022), in fewer bits (--precision, its quantize_embeddings), or the
  * similarity of two texts (--similarity). */
 #include "program.h"
-#include <math.h>
 
 enum {
 	PRECISION_FLOAT32,
@@ -165,27 +164,6 @@ RT_FN void task_print_embedding(RtProgram *p, const RtItem *item, const RtHead *
 
 /* ---- similarity ------------------------------------------------------------------------------ */
 
-/* By the names of SimilarityFunction; NULL is cosine. Distances are negative, so that more is nearer. */
-RT_FN double embedding_similarity(const char *name, const float *a, const float *b, int32_t n)
-{
-	double dot = 0, squares = 0, sum = 0, lengths[2] = {0, 0};
-	for (int32_t i = 0; i < n; i++) {
-		const double x = (double)a[i], y = (double)b[i];
-		dot += x * y;
-		squares += (x - y) * (x - y);
-		sum += fabs(x - y);
-		lengths[0] += x * x;
-		lengths[1] += y * y;
-	}
-	if (name && strcmp(name, "dot") == 0)
-		return dot;
-	if (name && strcmp(name, "euclidean") == 0)
-		return -sqrt(squares);
-	if (name && strcmp(name, "manhattan") == 0)
-		return -sum;
-	return dot / (fmax(sqrt(lengths[0]), 1e-12) * fmax(sqrt(lengths[1]), 1e-12));
-}
-
 RT_FN void embedding_print_similarity(RtProgram *p, const RtItem *item)
 {
 	const RtHead *head = p->model->heads;
@@ -195,8 +173,7 @@ RT_FN void embedding_print_similarity(RtProgram *p, const RtItem *item)
 	task_row(p, &first, head);
 	memcpy(rows + width, rows, width * sizeof *rows);
 	task_row(p, &second, head);
-	const double score = embedding_similarity(
-		p->model->similarity, rows + width, rows, embedding_width(p, head));
+	const double score = rt_similarity(p->model->similarity, rows + width, rows, embedding_width(p, head));
 	if (p->options.json) {
 		fputs("{\"score\": ", p->out);
 		rt_json_number(p->out, score);

@@ -3,43 +3,25 @@
  * named by its number. */
 #include "program.h"
 
-typedef struct RtWeight {
-	float weight;
-	int32_t id;
-} RtWeight;
-
-/* The larger weight first, then the lower id. Weights are not negative, so their bits are ordered as they
- * are, with NaN as the largest. */
-RT_FN int sparse_order(const void *a, const void *b)
-{
-	const RtWeight *x = a, *y = b;
-	uint32_t left, right;
-	memcpy(&left, &x->weight, sizeof left);
-	memcpy(&right, &y->weight, sizeof right);
-	if (left != right)
-		return left < right ? 1 : -1;
-	return x->id < y->id ? -1 : x->id > y->id;
-}
-
-RT_FN void sparse_print_weight(RtProgram *p, const RtWeight *weight, int words, int some)
+RT_FN void sparse_print_weight(RtProgram *p, int32_t id, float weight, int words, int some)
 {
 	char number[16];
 	size_t bytes = 0;
-	const char *token = words ? rt_token_text(p->model->tokenizer, weight->id, &bytes) : NULL;
+	const char *token = words ? rt_token_text(p->model->tokenizer, id, &bytes) : NULL;
 	if (!token) {
-		bytes = (size_t)snprintf(number, sizeof number, "%d", (int)weight->id);
+		bytes = (size_t)snprintf(number, sizeof number, "%d", (int)id);
 		token = number;
 	}
 	if (!p->options.json) {
 		fputs(some ? "\t" : "", p->out);
 		task_print_text(p, token, bytes);
-		fprintf(p->out, "\t%.6f", weight->weight);
+		fprintf(p->out, "\t%.6f", weight);
 		return;
 	}
 	fputs(some ? ", " : "", p->out);
 	rt_json_string(p->out, token, bytes);
 	fputs(": ", p->out);
-	rt_json_number(p->out, weight->weight);
+	rt_json_number(p->out, weight);
 }
 
 /* The largest weights of a text, at most --top: pairs, or the members of a JSON object. */
@@ -47,18 +29,12 @@ RT_FN void sparse_print_weights(RtProgram *p, const RtItem *item, const RtHead *
 {
 	const int32_t width = p->model->outputs[head->output].width;
 	const int words = p->model->tokenizer && width == p->model->vocab;
-	rt_scratch(p, (size_t)width * (sizeof(float) + sizeof(RtWeight))); /* the weights follow the row */
+	rt_scratch(p, (size_t)width * (sizeof(float) + sizeof(int32_t))); /* the ids follow the row */
 	const float *row = task_row(p, item, head);
-	RtWeight *weights = (RtWeight *)(void *)((char *)p->scratch + (size_t)width * sizeof *row);
-	int32_t count = 0;
-	for (int32_t i = 0; i < width; i++)
-		if (row[i] != 0)
-			weights[count++] = (RtWeight){row[i], i};
-	qsort(weights, (size_t)count, sizeof *weights, sparse_order);
-	if (p->options.top)
-		count = rt_min(count, p->options.top);
+	int32_t *ids = (int32_t *)(void *)((char *)p->scratch + (size_t)width * sizeof *row), active;
+	const int32_t count = rt_largest(row, width, p->options.top ? p->options.top : width, ids, &active);
 	for (int32_t i = 0; i < count; i++)
-		sparse_print_weight(p, &weights[i], words, i > 0);
+		sparse_print_weight(p, ids[i], row[ids[i]], words, i > 0);
 }
 
 RT_FN void task_print_sparse(RtProgram *p, const RtItem *item, const RtHead *head)

@@ -237,7 +237,7 @@ RT_API int rt_each_window(RtContext *c, const char *text, size_t bytes, const ch
 		RtEncoding encoding;
 		next = SIZE_MAX;
 		status = windows
-			? text_encode(c, &in, from, 1, &encoding, &next)
+			? text_encode(c, &in, from, c->model->outputs->per_token, &encoding, &next)
 			: rt_tokenize(c->model->tokenizer, in.text, in.bytes, in.pair, in.pair_bytes,
 				  c->model->max_tokens, c->text_ids, c->text_types, c->start, c->end, c->word, &encoding);
 		if (status != RT_OK)
@@ -260,7 +260,7 @@ RT_API int rt_each_window(RtContext *c, const char *text, size_t bytes, const ch
 			.truncated = cut};
 		view.rows = rt_window_run(c, encoding.n, &view.scratch);
 		view.count = rt_window_tokens(&encoding, in.pair != NULL, c->start, &view.first);
-		if (next != SIZE_MAX)
+		if (next != SIZE_MAX && c->model->outputs->per_token)
 			view.high = rt_window_boundary(&encoding, in.pair != NULL, c->start, c->word, next);
 		low = view.high;
 		use(state, c, &view);

@@ -1,11 +1,6 @@
 /* vectors.c: programs of models for late interaction. Prints a vector for each token, and scores documents
- * for a query (--query). Khattab, Zaharia: "ColBERT", 2020, section 3.3: the score (MaxSim) is the sum, over
- * the rows of the query, of the largest product with a row of the document. As in sentence-transformers, a
- * document without rows has the score -1e9. The query is encoded once. */
+ * for a query (--query: answers/similarity.h). The query is encoded once. */
 #include "program.h"
-#include <math.h>
-
-enum { VECTORS_LANES = 16 }; /* sums that the compiler keeps in vector registers */
 
 RT_FN void vectors_take(RtProgram *p, int late)
 {
@@ -60,39 +55,12 @@ RT_FN void vectors_print(RtProgram *p, const RtItem *item, const RtHead *head)
 
 /* ---- --query --------------------------------------------------------------------------------- */
 
-RT_FN float vectors_dot(const float *a, const float *b, int32_t n)
-{
-	float lane[VECTORS_LANES] = {0}, sum = 0;
-	int32_t i = 0;
-	for (; i + VECTORS_LANES <= n; i += VECTORS_LANES)
-		for (int k = 0; k < VECTORS_LANES; k++)
-			lane[k] += a[i + k] * b[i + k];
-	for (; i < n; i++)
-		sum += a[i] * b[i];
-	for (int k = 0; k < VECTORS_LANES; k++)
-		sum += lane[k];
-	return sum;
-}
-
 RT_FN double vectors_score(RtProgram *p, const RtItem *item, const RtHead *head)
 {
 	const int32_t width = p->model->outputs[head->output].width;
 	int32_t count;
 	const float *rows = vectors_rows(p, item, head, &count);
-	float sum = 0;
-	for (int32_t q = 0; q < p->nquery && count > 0; q++) {
-		float best = -INFINITY;
-		for (int32_t i = 0; i < count; i++) {
-			const float product = vectors_dot(
-				p->query + (size_t)q * (size_t)width, rows + (size_t)i * (size_t)width, width);
-			if (product > best || product != product) /* what is not a number is the largest, as in torch */
-				best = product;
-		}
-		sum += best;
-	}
-	if (count == 0)
-		sum = -1e9f;
-	return (double)(p->model->late->mean ? sum / (float)rt_max(p->nquery, 1) : sum);
+	return rt_maxsim(p->query, p->nquery, rows, count, width, p->model->late->mean);
 }
 
 /* Keeps the rows of the query. */

@@ -131,6 +131,8 @@ static void set_meta(Module *module, const ModelDesc *desc)
 		module_set_meta(module, META_PLAIN_TOKENS, "true");
 	if (desc->similarity)
 		module_set_meta(module, META_SIMILARITY, desc->similarity);
+	else if (desc->nheads > 0 && strcmp(desc->head[0].task, task_names[TASK_SPARSE]) == 0)
+		module_set_meta(module, META_SIMILARITY, "dot");
 }
 
 static bool build_description(const LoadOptions *options, Loaded *loaded, Diag *diag)

@@ -295,16 +295,17 @@ static bool read_kind(SbertReader *r, const json_t *json, const char *path)
 	return !r->sbert->rows || read_rows(r, json, path, kind);
 }
 
-/* Another name counts as none, which is cosine, as in sentence-transformers. */
+/* Another name counts as none, as in sentence-transformers. */
 static bool read_similarity(SbertReader *r, const json_t *json, const char *path)
 {
 	const char *word = NULL;
 	if (!json_member_text(json, "similarity_fn_name", &word, path, r->diag))
 		return false;
-	const int at = word ? word_index(word, similarity_words, SIMILARITY_COUNT) : 0;
-	if (at < 0)
-		diag_warn(r->diag, 0, "%s: similarity_fn_name \"%.80s\" is not known; cosine applies", path, word);
-	r->desc->similarity = at > 0 ? similarity_words[at] : NULL;
+	const int at = word ? word_index(word, similarity_words, SIMILARITY_COUNT) : -1;
+	if (word && at < 0)
+		diag_warn(r->diag, 0, "%s: similarity_fn_name \"%.80s\" is not known; %s applies", path, word,
+			r->sbert->sparse ? "dot" : "cosine");
+	r->desc->similarity = at < 0 ? NULL : similarity_words[at];
 	return true;
 }
 

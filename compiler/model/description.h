@@ -145,7 +145,7 @@ typedef struct ModelDesc {
 	} *prompt;
 	const char *default_prompt; /* the name of one of them; NULL: none */
 	LateDesc *late;             /* of the task multi-vector; NULL: none */
-	const char *similarity;     /* of embeddings, a word of similarity_words; NULL: cosine */
+	const char *similarity;     /* a word of similarity_words; NULL: cosine, of sparse weights dot */
 	const char *unknown_keys;   /* of JSON files, as "FILE: KEY, KEY; FILE: KEY"; NULL: none */
 	int32_t max_tokens;
 	const char *max_tokens_rule; /* origin of max_tokens */

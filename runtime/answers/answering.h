@@ -5,6 +5,7 @@
 #define RT_ANSWERING_H
 #include "../api.h"
 #include "schemes.h"
+#include "similarity.h"
 
 /* ---- scores.c -------------------------------------------------------------------------------- */
 /* In place: exp(x - max) / sum. Returns the index of the largest. */
@@ -21,6 +22,11 @@ RT_INLINE int rt_ranks_before(double score, double other)
 {
 	return score > other || (score == score && other != other);
 }
+/* Sorts the numbers of scores: the best first, and of equal scores the lower number. */
+RT_API void rt_sort(const float *scores, int32_t *order, int32_t n);
+/* The numbers of the largest weights that are not 0, at most `most`, in this order; *count receives how many
+ * are not 0. Returns how many were written. */
+RT_API int32_t rt_largest(const float *weights, int32_t n, int32_t most, int32_t *numbers, int32_t *count);
 /* The best tokens of a row of logits, best first: at most `top`; *count receives how many. Returns what
  * rt_candidate divides by. */
 RT_API double rt_candidates(const float *row, int32_t n, int32_t top, int32_t *ids, int32_t *count);
@@ -133,4 +139,6 @@ RT_API int rt_lib_fill(RtContext *, const char *text, size_t bytes, int32_t top,
 	int32_t capacity, int32_t *nmasks);
 RT_API int rt_lib_zero_shot(RtContext *, const char *text, size_t bytes, const char *const *hypothesis,
 	const size_t *hypothesis_bytes, int32_t n, int multi_label, float *scores, int32_t *best);
+RT_API int rt_lib_sparse(
+	RtContext *, const char *text, size_t bytes, int32_t *ids, float *weights, int32_t capacity, int32_t *n);
 #endif

@@ -52,42 +52,6 @@ RT_API int rt_lib_classify(RtContext *c, const char *const *text, const size_t *
 	return status;
 }
 
-/* Whether document a comes before b in the result; equal scores keep their order. */
-RT_FN int library_before(const float *scores, int32_t a, int32_t b)
-{
-	return rt_ranks_before((double)scores[a], (double)scores[b])
-		|| (a < b && !rt_ranks_before((double)scores[b], (double)scores[a]));
-}
-
-/* Restores the heap below `at`: no element comes before one that is above it. */
-RT_FN void library_sift(const float *scores, int32_t *order, int32_t at, int32_t n)
-{
-	const int32_t moved = order[at];
-	for (int32_t child; (child = 2 * at + 1) < n; at = child) {
-		if (child + 1 < n && library_before(scores, order[child], order[child + 1]))
-			child++;
-		if (library_before(scores, order[child], moved))
-			break;
-		order[at] = order[child];
-	}
-	order[at] = moved;
-}
-
-/* Heap sort (Williams, 1964): needs no memory. */
-RT_FN void library_sort(const float *scores, int32_t *order, int32_t n)
-{
-	for (int32_t i = 0; i < n; i++)
-		order[i] = i;
-	for (int32_t i = n / 2; i-- > 0;)
-		library_sift(scores, order, i, n);
-	for (int32_t last = n - 1; last > 0; last--) {
-		const int32_t worst = order[0];
-		order[0] = order[last];
-		order[last] = worst;
-		library_sift(scores, order, 0, last);
-	}
-}
-
 RT_API int rt_lib_rank(RtContext *c, const char *query, size_t bytes, const char *const *document,
 	const size_t *document_bytes, int32_t n, float *scores, int32_t *order)
 {
@@ -97,8 +61,10 @@ RT_API int rt_lib_rank(RtContext *c, const char *query, size_t bytes, const char
 		return status;
 	for (int32_t i = 0; i < n; i++)
 		scores[i] = rt_rank(c->model->heads, scores + i, 1);
+	for (int32_t i = 0; order && i < n; i++)
+		order[i] = i;
 	if (order)
-		library_sort(scores, order, n);
+		rt_sort(scores, order, n);
 	return RT_OK;
 }
 
@@ -281,5 +247,36 @@ RT_API int rt_lib_zero_shot(RtContext *c, const char *text, size_t bytes, const 
 	const int32_t label = rt_scores(&head, scores, n);
 	if (best)
 		*best = label;
+	return RT_OK;
+}
+
+/* ---- sparse weights -------------------------------------------------------------------------- */
+
+/* Windows: the largest of all counts, as in rt_run_text. */
+RT_FN void library_largest(void *state, const RtContext *c, const RtView *view)
+{
+	float **row = state;
+	const int32_t width = c->model->outputs->width;
+	if (*row)
+		text_max(*row, view->rows, width);
+	else {
+		*row = view->scratch;
+		memcpy(*row, view->rows, (size_t)width * sizeof **row);
+	}
+}
+
+RT_API int rt_lib_sparse(
+	RtContext *c, const char *text, size_t bytes, int32_t *ids, float *weights, int32_t capacity, int32_t *n)
+{
+	float *row = NULL;
+	if (!c || !n || capacity < 0 || (capacity > 0 && (!ids || !weights)))
+		return RT_E_ARGUMENT;
+	const int status = rt_each_window(c, text, bytes, NULL, 0, 1, library_largest, &row);
+	*n = 0;
+	if (status != RT_OK)
+		return status;
+	const int32_t held = rt_largest(row, c->model->outputs->width, capacity, ids, n);
+	for (int32_t i = 0; i < held; i++)
+		weights[i] = row[ids[i]];
 	return RT_OK;
 }

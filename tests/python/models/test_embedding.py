@@ -1,7 +1,7 @@
 """What programs do with embeddings: similarity, fewer numbers, fewer bits, prompts that are not pooled; and
 StaticEmbedding. sentence-transformers is the oracle."""
 
-import json
+import ctypes, json
 import numpy as np
 from safetensors.torch import save_file
 from tokenizers import Tokenizer
@@ -50,6 +50,11 @@ for name in "cosine", "dot", "euclidean", "manhattan":
         compare(lines(path, pairs, "--similarity", *options), want, (name, options), tolerance=2e-4)
         objects = lines(path, pairs, "--similarity", "--json", *options)
         compare([o["score"] for o in objects], want, (name, options))
+    library = Library(build(home, TMP / f"{name}.so", "--emit=shared", "--name=m", "--cpu=baseline"), "m")
+    library.f("similarity").restype = ctypes.c_double
+    rows = model.encode(TEXTS[:2], prompt="")
+    got = library.f("similarity")(*(row.ctypes.data_as(ctypes.c_void_p) for row in rows))
+    compare(got, model.similarity_pairwise(rows[:1], rows[1:]), (name, "library"), tolerance=1e-5)
 set_keys(home / "config_sentence_transformers.json", similarity_fn_name="maxsim")
 described = TMP / "described.xml"
 assert b'"maxsim" is not known' in bertc("describe", home, "-o", described).stderr

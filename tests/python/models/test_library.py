@@ -1,7 +1,7 @@
 """The functions of the C API for a task give what the program prints for the same texts: short texts, texts
 that are too long, windows. Other tests compare the program with transformers."""
 
-import ctypes, json
+import ctypes, json, re
 import numpy as np
 from transformers import AutoTokenizer
 from _support import *
@@ -177,9 +177,45 @@ def fill():
     assert "m_fill(" in m.header and "m_classify(" not in m.header
 
 
+def similarity():
+    """Rows of run_text; test_embedding.py has the names of similarity_fn_name."""
+    m = Answers("encoder", 7, "--task=embed")
+    compared = m.library.f("similarity")
+    compared.restype = ctypes.c_double
+    width = int(re.search(r"define m_OUTPUT_WIDTH (\d+)", m.header)[1])
+    for rule in OVERFLOW:
+        lines = [(a, b) for a in TEXTS for b in TEXTS if a or b]
+        want = m.printed(["\t".join(line) for line in lines], "--similarity", m.set(rule))
+        for line, o in zip(lines, want, strict=True):
+            rows = (F32 * (2 * width))()
+            given = *texts(line), None, None, 2
+            m.call("run_text", *given, rows, ctypes.c_size_t(len(rows)), None, None)
+            got = compared(rows, ctypes.byref(rows, 4 * width))
+            assert abs(got - o["score"]) < 1e-8, (line, got, o)
+
+
+def sparse():
+    m = Answers("fill-mask", 10, "--task=sparse")
+    m.library.f("token").restype = ctypes.POINTER(ctypes.c_char)
+    size = ctypes.c_size_t()
+    word = lambda i: ctypes.string_at(m.library.f("token")(i, ctypes.byref(size)), size.value).decode()
+    for rule in OVERFLOW:
+        for value, o in zip(TEXTS, m.printed(TEXTS, m.set(rule)), strict=True):
+            want = list(o["weights"].items())
+            for room in 1000, len(want), 3, 0:
+                ids, weights, n = (I32 * room)(), (F32 * room)(), I32()
+                m.call("sparse", *text(value), ids, weights, room, ctypes.byref(n))
+                held = min(room, n.value)
+                assert n.value == len(want) > 3, (value, n.value, len(want))
+                assert [word(i) for i in ids[:held]] == [w for w, _ in want[:held]], (value, room)
+                same(weights[:held], [x for _, x in want[:held]], value)
+    m.call("sparse", *text("a"), None, None, 1, ctypes.byref(n), code=1)
+    assert "m_similarity(" in m.header
+
+
 problems = ["single_label_classification", "multi_label_classification"] + ["regression"] * FULL
 for seed, problem in enumerate(problems):
     classify(problem, seed)
-for check in rank, zero_shot, choose, spans, answer, fill:
+for check in rank, zero_shot, choose, spans, answer, fill, similarity, sparse:
     check()
 print("ok")

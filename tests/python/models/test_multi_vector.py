@@ -277,6 +277,16 @@ for name in "colbert", "clusters-all":
         given = [(prompt_of(of, word) or "") + t for t in TEXTS]
         for text, rows in zip(TEXTS, run_text(library, given, task, 1), strict=True):
             same((name, "library", word), rows, getattr(of, encode)(text, convert_to_numpy=True))
+        if word == "query":
+            queries = run_text(library, given, task, 1)
+    score, docs = library.f("maxsim"), run_text(library, given, 2, 1)
+    score.restype = ctypes.c_double
+    side = lambda rows: (rows.ctypes.data_as(ctypes.c_void_p), len(rows))
+    for query, rows in zip(TEXTS, queries):
+        printed = map(float, lines(made[name][1], "--query", query).split())
+        for doc, want in zip(docs, printed, strict=True):
+            got = score(*side(rows), *side(doc))
+            assert abs(got - want) <= 1e-5 * max(1, abs(want)), (name, query, got, want)
 library = shared(home)
 for text, rows in zip(TEXTS, run_text(library, ["[D] " + t for t in TEXTS], 2, 2), strict=True):
     line = lines(program, "--prompt=document", *flags, texts=[text])
