@@ -120,7 +120,7 @@ typedef struct TokenizerModel {
 	RtWordFn *word;
 	/* Defaults of the unknown, separator, padding, class and mask token, of beginning and end; NULL: none. */
 	const char *roles[TOKENIZER_ROLES];
-	/* Reads model and vocabulary from an object of tokenizer.json. */
+	/* Reads model and vocabulary from an object of tokenizer.json. NULL: it is never there. */
 	bool (*read)(struct TokenizerImport *, const struct json_t *model);
 	/* Whether an object without a type, as in old files, is this model. May be NULL. */
 	bool (*is_untyped)(const struct json_t *model);

@@ -5,29 +5,11 @@
 #include "compiler/support/json_file.h"
 #include "families.h"
 
-static const char *tensor_name(Builder *b, const char *part, int32_t layer, bool back)
-{
-	return builder_text(b, "%srnn.%s_l%d%s", b->prefix, part, layer, back ? "_reverse" : "");
-}
-
-/* One direction of a layer: the linear of all tokens, then the recurrence. */
 static Value *direction(Builder *b, Value *x, int32_t layer, int32_t width, bool back)
 {
-	const bool gru = b->desc->trait[TRAIT_GRU];
-	const int64_t gates = (gru ? 3 : 4) * (int64_t)width, shape[] = {gates, width};
-	const char *origin = builder_text(b, "layer.%d.%s", layer, back ? "backward" : "forward");
-	if (b->failed || !x)
-		return NULL;
-	Value *in[] = {x,
-		build_tensor(b, tensor_name(b, "weight_ih", layer, back), NULL, gates, x->type.dim[1].plus,
-			SIZE_HIDDEN, origin),
-		build_tensor(b, tensor_name(b, "bias_ih", layer, back), NULL, gates, 0, SIZE_HIDDEN, origin)};
-	Value *args[] = {build_op(b, OP_LINEAR, in, 3, NULL, origin),
-		build_folded(b, tensor_name(b, "weight_hh", layer, back), shape, 2, 2, true,
-			size_name(b->desc, SIZE_HIDDEN), origin),
-		build_tensor(b, tensor_name(b, "bias_hh", layer, back), NULL, gates, 0, SIZE_HIDDEN, origin)};
-	const Attrs attr = {.has = back ? A_reverse : 0, .reverse = back};
-	return build_op(b, gru ? OP_GRU : OP_LSTM, args, 3, &attr, origin);
+	const Recurrence r = {
+		.stem = "rnn", .layer = layer, .width = width, .back = back, .gru = b->desc->trait[TRAIT_GRU]};
+	return build_recurrence(b, x, &r, builder_text(b, "layer.%d.%s", layer, back ? "backward" : "forward"));
 }
 
 static Value *row_of(Builder *b, Value *rows, Pool mode)

@@ -390,7 +390,7 @@ static void settle_limit(HfReader *r)
 static bool read_limits(HfReader *r)
 {
 	const SbertEncoder *encoder = &r->sbert->encoder;
-	const bool ours = r->sbert->is_static; /* it has no other file with a limit */
+	const bool ours = r->sbert->make != NULL; /* it has no other file with a limit */
 	double value = encoder->model_limit < length_is_none ? encoder->model_limit : 0;
 	if (value > 0)
 		r->desc->max_tokens_rule = mem_printf(
@@ -448,8 +448,8 @@ ModelDesc *description_from_hf(const char *directory, const LoadOptions *options
 		.desc = desc,
 		.diag = diag,
 		.sbert = &sbert};
-	json_t *config = sbert.is_static ? static_config(desc, sbert.directory, &sbert.encoder, diag)
-									 : json_read(reader.config_path, JSON_CONFIG_BYTES_MAX, 0, diag);
+	json_t *config = sbert.make ? sbert.make(desc, sbert.directory, &sbert.encoder, diag)
+								: json_read(reader.config_path, JSON_CONFIG_BYTES_MAX, 0, diag);
 	reader.config = config;
 	bool good = config != NULL;
 	if (good && !json_is_object(config))

@@ -17,11 +17,13 @@ typedef struct SbertEncoder {
 
 /* A directory of sentence-transformers. */
 typedef struct Sbert {
-	bool found;             /* there is a modules.json */
-	bool scores;            /* a CrossEncoder */
-	bool rows;              /* a MultiVectorEncoder: a vector for each token */
-	bool routed;            /* there is a Router */
-	bool is_static;         /* StaticEmbedding instead of an encoder */
+	bool found;  /* there is a modules.json */
+	bool scores; /* a CrossEncoder */
+	bool rows;   /* a MultiVectorEncoder: a vector for each token */
+	bool routed; /* there is a Router */
+	/* StaticEmbedding or WordEmbeddings instead of an encoder: makes what config.json would say and may set
+	 * the limit. NULL and messages on error. NULL: there is a config.json. */
+	struct json_t *(*make)(ModelDesc *, const char *directory, SbertEncoder *, Diag *);
 	bool sparse;            /* a SparseEncoder */
 	bool built;             /* the modules give the head, which is in the description */
 	const char *directory;  /* of the encoder */
@@ -46,9 +48,9 @@ bool sbert_read(const char *directory, const char *route, ModelDesc *, Sbert *, 
 bool sbert_read_encoder(ModelDesc *, const char *directory, SbertEncoder *, Diag *);
 /* sbert_late.c: reads the keys for queries and documents of sentence_bert_config.json into desc->late. */
 bool sbert_read_late(ModelDesc *, const struct json_t *, const char *path, bool limited, Diag *);
-/* static_embedding.c: what config.json of a StaticEmbedding would say; sets the limit. NULL and messages on
- * error. */
+/* static_embedding.c, word_embeddings.c: for Sbert.make. */
 struct json_t *static_config(ModelDesc *, const char *directory, SbertEncoder *, Diag *);
+struct json_t *words_config(ModelDesc *, const char *directory, SbertEncoder *, Diag *);
 /* cross_encoder.c: true if config.json says that a CrossEncoder was saved. */
 bool hf_is_cross_encoder(const HfReader *);
 /* Sets problem and activation of a head with labels as CrossEncoder does. */

@@ -42,6 +42,13 @@ bool sbert_read_layernorm(SbertReader *, const char *folder);
 bool sbert_read_splade(SbertReader *, const char *folder);
 bool sbert_read_autoencoder(SbertReader *, const char *folder);
 bool sbert_read_normalize(SbertReader *, const char *folder);
+/* Appends a module. NULL and a message if there are too many. */
+struct ModuleDesc *sbert_add_module(SbertReader *, ModuleKind, const char *folder);
+/* word_embeddings.c */
+bool sbert_read_words(SbertReader *, const char *folder);
+bool sbert_read_word_weights(SbertReader *, const char *folder);
+bool sbert_read_cnn(SbertReader *, const char *folder);
+bool sbert_read_lstm(SbertReader *, const char *folder);
 /* Appends a Normalize of each token. */
 bool sbert_add_unit(SbertReader *);
 /* sbert_late.c: MultiVectorMask and HierarchicalTokenPooling. */

@@ -161,7 +161,7 @@ bool sbert_read_splade(SbertReader *r, const char *folder)
 
 /* ---- modules that may act on each token ------------------------------------------------------- */
 
-static struct ModuleDesc *add_module(SbertReader *r, ModuleKind kind, const char *folder)
+struct ModuleDesc *sbert_add_module(SbertReader *r, ModuleKind kind, const char *folder)
 {
 	HeadDesc *head = r->head;
 	const bool unit = head->normalize;
@@ -252,7 +252,7 @@ bool sbert_read_dense(SbertReader *r, const char *folder)
 	if (good && json_is_boolean(json_object_get(json, "bias")))
 		dense.bias = bias ? 1 : -1;
 	json_decref(json);
-	struct ModuleDesc *module = good ? add_module(r, MODULE_DENSE, folder) : NULL;
+	struct ModuleDesc *module = good ? sbert_add_module(r, MODULE_DENSE, folder) : NULL;
 	if (!module)
 		return false;
 	diag_decide(r->diag, "module", "Dense%s with activation %s, from %s/config.json",
@@ -265,7 +265,7 @@ bool sbert_read_dense(SbertReader *r, const char *folder)
 bool sbert_read_layernorm(SbertReader *r, const char *folder)
 {
 	diag_decide(r->diag, "module", "LayerNorm, from modules.json");
-	return add_module(r, MODULE_LAYERNORM, folder) != NULL;
+	return sbert_add_module(r, MODULE_LAYERNORM, folder) != NULL;
 }
 
 /* Older versions write no folder. */
@@ -289,7 +289,7 @@ bool sbert_read_normalize(SbertReader *r, const char *folder)
 
 bool sbert_add_unit(SbertReader *r)
 {
-	struct ModuleDesc *module = add_module(r, MODULE_NORMALIZE, "");
+	struct ModuleDesc *module = sbert_add_module(r, MODULE_NORMALIZE, "");
 	if (module)
 		*module = (struct ModuleDesc){.kind = MODULE_NORMALIZE, .each = true};
 	return module != NULL;
@@ -309,7 +309,7 @@ bool sbert_read_autoencoder(SbertReader *r, const char *folder)
 		&& json_member_int(json, "k", 1, INT32_MAX, &k, path, r->diag)
 		&& json_member_bool(json, "normalize", &coder.standard, path, r->diag);
 	json_decref(json);
-	struct ModuleDesc *module = good ? add_module(r, MODULE_AUTOENCODER, folder) : NULL;
+	struct ModuleDesc *module = good ? sbert_add_module(r, MODULE_AUTOENCODER, folder) : NULL;
 	if (!module)
 		return false;
 	coder.href = module->href;

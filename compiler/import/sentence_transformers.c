@@ -1,7 +1,7 @@
 /* import/sentence_transformers.c: modules.json of sentence-transformers -> the head of an embedder, or of a
- * CrossEncoder. The modules are a Transformer and a Pooling, or a StaticEmbedding, and Dense, LayerNorm and
- * Normalize on each token or after the pooling; or a Transformer for masked words and a SpladePooling.
- * Dropout is skipped: it does nothing at inference. The builder reads weights. */
+ * CrossEncoder. The modules are a Transformer and a Pooling, or a StaticEmbedding, or WordEmbeddings, and
+ * Dense, LayerNorm and Normalize on each token or after the pooling; or a Transformer for masked words and a
+ * SpladePooling. Dropout is skipped: it does nothing at inference. The builder reads weights. */
 #include <string.h>
 #include "sbert.h"
 #include "compiler/support/files.h"
@@ -47,7 +47,7 @@ static bool read_static(SbertReader *r, const char *folder)
 {
 	if (*folder)
 		r->sbert->directory = mem_printf(r->desc->mem, "%s/%s", r->root, folder);
-	r->sbert->is_static = true;
+	r->sbert->make = static_config;
 	r->head->pooling = pooling_words[POOL_MEAN];
 	return !r->sbert->scores
 		|| diag_error_in(
@@ -66,11 +66,7 @@ static const struct {
 	const char *type, *why;
 } refused[] = {
 	{"Asym", "it takes other modules for queries than for documents; build the route of one of them"},
-	{"WordEmbeddings", "its words are not tokens of an encoder"},
-	{"WordWeights", "it weights words, which are not tokens of an encoder"},
 	{"BoW", "it counts words, and has no encoder"},
-	{"CNN", "convolutions over word vectors are not supported"},
-	{"LSTM", "recurrent networks are not supported"},
 	{"CLIPModel", "images are not supported"},
 	{"SparseStaticEmbedding", "it has no encoder; --route=NAME builds another route of a Router"},
 	{"MultiVectorMask", "only a MultiVectorEncoder may have it, once, and before HierarchicalTokenPooling"},
@@ -86,6 +82,10 @@ static const struct {
 } modules[] = {
 	{"Transformer", STAGE_START, STAGE_START, STAGE_ENCODER, read_transformer},
 	{"StaticEmbedding", STAGE_START, STAGE_START, STAGE_POOLING, read_static},
+	{"WordEmbeddings", STAGE_START, STAGE_START, STAGE_ENCODER, sbert_read_words},
+	{"WordWeights", STAGE_ENCODER, STAGE_ENCODER, STAGE_ENCODER, sbert_read_word_weights},
+	{"CNN", STAGE_ENCODER, STAGE_ENCODER, STAGE_ENCODER, sbert_read_cnn},
+	{"LSTM", STAGE_ENCODER, STAGE_ENCODER, STAGE_ENCODER, sbert_read_lstm},
 	{"MLMTransformer", STAGE_START, STAGE_START, STAGE_WORDS, read_mlm},
 	{"SpladePooling", STAGE_WORDS, STAGE_WORDS, STAGE_SPARSE, sbert_read_splade},
 	{"WeightedLayerPooling", STAGE_ENCODER, STAGE_ENCODER, STAGE_ENCODER, sbert_read_layer_pooling},
@@ -122,8 +122,8 @@ static bool read_typed(SbertReader *r, const char *type, const char *folder, siz
 				"module %zu, %s, is not supported: %s", at, refused[i].type, refused[i].why);
 	return diag_error_in(r->diag, EXIT_UNSUPPORTED, r->path, 0,
 		"module type \"%.80s\" is not supported; known: Transformer, Pooling, StaticEmbedding, "
-		"WeightedLayerPooling, Dense, LayerNorm, Dropout, Normalize, MLMTransformer, SpladePooling, "
-		"SparseAutoEncoder",
+		"WordEmbeddings, WordWeights, CNN, LSTM, WeightedLayerPooling, Dense, LayerNorm, Dropout, Normalize, "
+		"MLMTransformer, SpladePooling, SparseAutoEncoder",
 		type);
 }
 

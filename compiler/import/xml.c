@@ -359,10 +359,10 @@ static bool read_modules(XmlReader *r, xmlNodePtr node, HeadDesc *head)
 		if (kind == MODULE_COUNT)
 			continue;
 		if (head->nmodules == MODULES_MAX)
-			return diag_error_in(r->diag, EXIT_UNSUPPORTED, r->desc->path, at->line,
-				"more than %d modules (dense, layernorm, normalize, autoencoder)", MODULES_MAX);
+			return diag_error_in(
+				r->diag, EXIT_UNSUPPORTED, r->desc->path, at->line, "more than %d modules", MODULES_MAX);
 		head->module[head->nmodules++] = (struct ModuleDesc){(ModuleKind)kind,
-			attr_is_true(r, at, "each-token"), attr_is_true(r, at, "residual"),
+			attr_is_true(r, at, "each-token") || kind >= MODULE_WORD_WEIGHTS, attr_is_true(r, at, "residual"),
 			attr_text(r->desc, at, "href"), attr_text(r->desc, at, "activation"),
 			attr_is_true(r, at, "standardize"), 0, 0, 0};
 	}

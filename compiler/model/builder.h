@@ -26,10 +26,11 @@ typedef struct Builder {
 	Value *hidden_keys;      /* hides the tokens that fill queries up (late.c); NULL: there are none */
 	int32_t hid;             /* the number of attentions that do */
 	Value *distances, *rows; /* rows [D,H], and those for distances, i32[2R+1]: layers make `dots` of them */
-	Value *dots[2];      /* tables [D,H] that the layer's queries and keys are multiplied with; NULL: none */
-	int32_t score_parts; /* the scores are divided by sqrt(score_parts * size of a head); 0 is 1 */
-	const Value *made;   /* the last value computed by a module with a stem (LayerNorm, activation) */
-	const char *maker;   /* that stem: linears that read the value use the module's scales (qat.c) */
+	Value *dots[2];       /* tables [D,H] that the layer's queries and keys are multiplied with; NULL: none */
+	int32_t score_parts;  /* the scores are divided by sqrt(score_parts * size of a head); 0 is 1 */
+	Value *token_weights; /* of WordWeights: f32[S,1]; NULL: a mean counts all tokens alike */
+	const Value *made;    /* the last value computed by a module with a stem (LayerNorm, activation) */
+	const char *maker;    /* that stem: linears that read the value use the module's scales (qat.c) */
 	struct {
 		double number;
 		Value *value;
@@ -101,6 +102,15 @@ Value *build_linear_blocks(
 enum { CONV_TAPS_MOST = 15 };
 Value *build_conv(
 	Builder *, Value *x, const char *stem, int64_t rows, int64_t taps, int64_t groups, const char *origin);
+/* recurrent.c: layer `layer` of STEM, an LSTM or a GRU with the tensors of torch.nn, in one direction: the
+ * states f32[S,width]. */
+typedef struct Recurrence {
+	const char *stem;
+	int32_t layer;
+	int64_t width;
+	bool back, gru;
+} Recurrence;
+Value *build_recurrence(Builder *, Value *x, const Recurrence *, const char *origin);
 /* The keys or values of heads that share them: each head of the STEM's `kv_heads` is repeated. */
 Value *build_linear_shared(Builder *, Bias, Value *x, const char *stem, Size, const char *origin);
 /* rotary.c: changes *rotary by the object of config.json with its parameters, which may be missing or null.
@@ -160,6 +170,12 @@ Value *build_hidden_keys(Builder *);
 Value *build_modules(Builder *, const HeadDesc *, bool each, Value *x, const char *origin);
 /* x / |x| over the last axis. */
 Value *build_normalize(Builder *, Value *x, const char *origin);
+/* word_modules.c: modules over words, and the sum of the rows over the sum of the words' weights, or over its
+ * square root. */
+Value *build_word_weights(Builder *, const struct ModuleDesc *, Value *x, const char *origin);
+Value *build_word_convs(Builder *, const struct ModuleDesc *, Value *x, const char *origin);
+Value *build_word_lstm(Builder *, const struct ModuleDesc *, Value *x, const char *origin);
+Value *build_weighted_mean(Builder *, Value *rows, bool root, const char *origin);
 /* masked_lm.c: for each token, a score of each entry of the vocabulary. */
 Value *head_words(Builder *, const HeadDesc *, const char *origin);
 /* The same with the word table as decoder, whatever tie_word_embeddings says. */

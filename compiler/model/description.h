@@ -54,9 +54,12 @@ typedef enum ModuleKind {
 	MODULE_LAYERNORM,
 	MODULE_NORMALIZE,
 	MODULE_AUTOENCODER,
+	MODULE_WORD_WEIGHTS, /* from here on, always of each token */
+	MODULE_CNN,
+	MODULE_LSTM,
 	MODULE_COUNT
 } ModuleKind;
-extern const char *const module_words[MODULE_COUNT]; /* "dense" "layernorm" "normalize" "autoencoder" */
+extern const char *const module_words[MODULE_COUNT]; /* "dense" "layernorm" ... */
 enum { MODULES_MAX = 8, POOLINGS_MAX = 16 };
 
 typedef struct HeadDesc {

@@ -36,6 +36,10 @@ static Value *build_pooling_part(
 	Builder *b, const HeadDesc *head, const char *word, Value *rows, const char *origin)
 {
 	const int pooling = word_index(word, pooling_words, POOLING_COUNT);
+	if (b->token_weights && (pooling == POOL_MEAN || pooling == POOL_MEAN_SQRT))
+		return build_weighted_mean(b, rows, pooling == POOL_MEAN_SQRT, origin);
+	if (b->token_weights && pooling == POOL_MEAN_WEIGHTED)
+		builder_fail(b, EXIT_UNSUPPORTED, "%s: weightedmean after WordWeights is not supported", origin);
 	return pooling == POOLING_POOLER ? build_pooler(b)
 									 : build_pool(b, rows, (Pool)pooling, head->skips_prompt, origin);
 }

@@ -9,7 +9,10 @@
 const char *const module_words[MODULE_COUNT] = {[MODULE_DENSE] = "dense",
 	[MODULE_LAYERNORM] = "layernorm",
 	[MODULE_NORMALIZE] = "normalize",
-	[MODULE_AUTOENCODER] = "autoencoder"};
+	[MODULE_AUTOENCODER] = "autoencoder",
+	[MODULE_WORD_WEIGHTS] = "word-weights",
+	[MODULE_CNN] = "cnn",
+	[MODULE_LSTM] = "lstm"};
 
 /* Copies a tensor into the module with a unique name. Every folder has the same names, such as
  * linear.weight. */
@@ -169,8 +172,13 @@ static Value *build_module(Builder *b, const struct ModuleDesc *module, Value *x
 	const char *directory = desc->modules_directory ? desc->modules_directory : desc->directory;
 	if (b->failed || !x)
 		return NULL;
-	if (module->kind == MODULE_NORMALIZE)
-		return build_normalize(b, x, origin);
+	switch (module->kind) {
+	case MODULE_NORMALIZE: return build_normalize(b, x, origin);
+	case MODULE_WORD_WEIGHTS: return build_word_weights(b, module, x, origin);
+	case MODULE_CNN: return build_word_convs(b, module, x, origin);
+	case MODULE_LSTM: return build_word_lstm(b, module, x, origin);
+	default: break;
+	}
 	char *path = file_find_in(
 		directory, module->href, "model.safetensors", b->options->search, b->module->mem, b->diag);
 	TensorFile *file = path ? tensor_file_open(path, b->diag) : NULL;

@@ -134,6 +134,12 @@ static void set_template(TokenizerImport *import, const TemplateItem *single, in
 	import->desc->npair = npair;
 }
 
+void import_plain_template(TokenizerImport *import)
+{
+	const TemplateItem item = {PIECE_A, 0, 0};
+	set_template(import, &item, 1, &item, 0);
+}
+
 void import_bert_template(TokenizerImport *import, int32_t cls, int32_t sep)
 {
 	const TemplateItem items[] = {{PIECE_TOKEN, cls, 0}, {PIECE_A, 0, 0}, {PIECE_TOKEN, sep, 0},
@@ -315,7 +321,7 @@ static bool import_all(TokenizerImport *import)
 			"read as text, from split_special_tokens of tokenizer_config.json");
 	desc->max_length = limit >= 1 && limit < 1e6 ? (int32_t)limit : 0;
 	if (import->alone)
-		set_template(import, &(TemplateItem){PIECE_A, 0, 0}, 1, NULL, 0);
+		import_plain_template(import);
 	return import_segments(import);
 }
 

@@ -126,6 +126,8 @@ bool import_segments(TokenizerImport *);
 /* Overrides *flag of tokenizer.json by tokenizer_config.json. If that has no such key, RobertaTokenizer and
  * DebertaTokenizer override it by `fallback`. */
 bool import_config_flag(TokenizerImport *, const char *key, bool fallback, bool *flag);
+/* Sets the template A: no special tokens. */
+void import_plain_template(TokenizerImport *);
 /* Sets the templates [CLS] A [SEP] and [CLS] A [SEP] B [SEP] with types 0 and 1. */
 void import_bert_template(TokenizerImport *, int32_t cls_id, int32_t sep_id);
 /* Sets the templates <s> A </s> and <s> A </s></s> B </s>, all of type 0. */

@@ -55,7 +55,7 @@ static const TokenizerModel *find_model(const char *type, const json_t *object)
 	for (int32_t i = 0; tokenizer_models[i]; i++) {
 		const TokenizerModel *model = tokenizer_models[i];
 		const bool untyped = *type == '\0' && model->is_untyped && model->is_untyped(object);
-		if (untyped || strcmp(model->type, type) == 0)
+		if (model->read && (untyped || strcmp(model->type, type) == 0))
 			return model;
 	}
 	return NULL;
@@ -66,7 +66,8 @@ static const char *model_names(TokenizerImport *import)
 {
 	const char *names = tokenizer_models[0]->type;
 	for (int32_t i = 1; tokenizer_models[i]; i++)
-		names = mem_printf(import->mem, "%s, %s", names, tokenizer_models[i]->type);
+		if (tokenizer_models[i]->read)
+			names = mem_printf(import->mem, "%s, %s", names, tokenizer_models[i]->type);
 	return names;
 }
 

@@ -20,6 +20,7 @@ FILES = {
     "CLUSTERS": "config.json of HierarchicalTokenPooling",
     "SPLADE": "config.json of SpladePooling",
     "AUTOENCODER": "config.json of SparseAutoEncoder",
+    "WORDS": "wordembedding_config.json, cnn_config.json, lstm_config.json, config.json of WordWeights",
     "ROUTER": "router_config.json",
     "ROUTES": "parameters of router_config.json",
     "OTHER": "config.json of modules that are not supported",

@@ -333,7 +333,7 @@ static void test_sbert(void)
 		{"[" MODULE("Transformer", "") "]", "{}", EXIT_UNSUPPORTED, "no Pooling"},
 		{"[" MODULE("Transformer", "../other") "]", "{}", EXIT_INPUT, "plain folder name"},
 		{"[" MODULE("Pooling", "1_Pooling") "]", "{}", EXIT_UNSUPPORTED, "order"},
-		{"[" MODULE("Transformer", "") ", " MODULE("LSTM", "1_LSTM") "]", "{}", EXIT_UNSUPPORTED, "LSTM"},
+		{"[" MODULE("Transformer", "") ", " MODULE("BoW", "1_BoW") "]", "{}", EXIT_UNSUPPORTED, "BoW"},
 		{"[" MODULE("Transformer", "") ", " MODULE("Pooling", "1_Pooling") "]", "{\"pooling_mode\": 3}",
 			EXIT_INPUT, "an integer"},
 		{"[" MODULE("Transformer", "") ", " MODULE("Pooling", "1_Pooling") "]", "[]", EXIT_INPUT,

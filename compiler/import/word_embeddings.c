@@ -1,0 +1,135 @@
+/* word_embeddings.c: the modules of sentence-transformers over words: WordEmbeddings, whose folder has
+ * wordembedding_config.json, model.safetensors and a tokenizer, and WordWeights, CNN and LSTM after it. */
+#include <string.h>
+#include "sbert.h"
+#include "compiler/support/files.h"
+
+static bool read_tokenizer_class(SbertReader *r, const json_t *json, const char *path)
+{
+	static const char *const known[] = {"WhitespaceTokenizer", "TransformersTokenizerWrapper"};
+	const char *name = NULL;
+	if (!json_member_text(json, "tokenizer_class", &name, path, r->diag))
+		return false;
+	if (name && word_index(sbert_last_part(name), known, 2) >= 0)
+		return true;
+	return diag_error_in(r->diag, EXIT_UNSUPPORTED, path, 0,
+		"tokenizer_class \"%.80s\" is not supported; known: WhitespaceTokenizer, "
+		"TransformersTokenizerWrapper",
+		name ? name : "");
+}
+
+/* The encoder of a pipeline of words. */
+bool sbert_read_words(SbertReader *r, const char *folder)
+{
+	SbertEncoder *encoder = &r->sbert->encoder;
+	if (*folder)
+		r->sbert->directory = mem_printf(r->desc->mem, "%s/%s", r->root, folder);
+	encoder->file = "wordembedding_config.json";
+	encoder->model_limit_rule = "max_seq_length";
+	const char *path = mem_printf(r->desc->mem, "%s/%s", r->sbert->directory, encoder->file);
+	json_t *json = json_read(path, JSON_CONFIG_BYTES_MAX, JSON_DECODE_INT_AS_REAL, r->diag);
+	bool good = json != NULL;
+	if (good && !json_is_object(json))
+		good = diag_error_in(r->diag, EXIT_INPUT, path, 0, "is not a JSON object");
+	keys_check(KEYS_WORDS, json, r->desc, path, r->diag);
+	good = good && read_tokenizer_class(r, json, path)
+		&& json_member_real(json, "max_seq_length", &encoder->model_limit, path, r->diag);
+	json_decref(json);
+	if (good && encoder->model_limit < 1)
+		good = diag_error_in(
+			r->diag, EXIT_INPUT, path, 0, "max_seq_length is %g, expected at least 1", encoder->model_limit);
+	r->sbert->make = words_config;
+	return good
+		&& (!r->sbert->scores
+			|| diag_error_in(
+				r->diag, EXIT_UNSUPPORTED, r->path, 0, "WordEmbeddings in a CrossEncoder is not supported"));
+}
+
+json_t *words_config(ModelDesc *desc, const char *directory, SbertEncoder *encoder, Diag *diag)
+{
+	const char *path = mem_printf(desc->mem, "%s/model.safetensors", directory);
+	(void)encoder;
+	if (file_is_absent(path)) {
+		diag_error_in(diag, EXIT_UNSUPPORTED, directory, 0,
+			"has no model.safetensors; save the model once with sentence-transformers 5 or later");
+		return NULL;
+	}
+	TensorFile *file = tensor_file_open(path, diag);
+	if (!file)
+		return NULL;
+	const Tensor *rows = tensor_file_find(file, "emb_layer.weight");
+	json_t *config = NULL;
+	if (rows && rows->type.rank == 2)
+		config = json_pack("{s:s, s:I, s:I}", "model_type", "word-embeddings", "vocab_size",
+			(json_int_t)rows->type.dim[0].plus, "hidden_size", (json_int_t)rows->type.dim[1].plus);
+	else
+		diag_error_in(diag, EXIT_INPUT, path, 0, "has no matrix emb_layer.weight");
+	tensor_file_close(file);
+	return config;
+}
+
+/* ---- the modules after it -------------------------------------------------------------------- */
+
+static bool add(SbertReader *r, ModuleKind kind, const char *folder)
+{
+	struct ModuleDesc *module = sbert_add_module(r, kind, folder);
+	if (module)
+		module->each = true;
+	return module
+		&& (r->sbert->make == words_config
+			|| diag_error_in(r->diag, EXIT_UNSUPPORTED, r->path, 0,
+				"%s is only supported after WordEmbeddings", module_words[kind]));
+}
+
+/* Reads NAME_config.json of a module; its tensors tell its sizes. NULL and a message on error. */
+static json_t *read_named(SbertReader *r, const char *folder, const char *name, const char **path)
+{
+	*path = mem_printf(r->desc->mem, "%s/%s/%s", r->root, folder, name);
+	json_t *json = json_read(*path, JSON_CONFIG_BYTES_MAX, 0, r->diag);
+	if (json && !json_is_object(json)) {
+		diag_error_in(r->diag, EXIT_INPUT, *path, 0, "is not a JSON object");
+		json_decref(json);
+		return NULL;
+	}
+	keys_check(KEYS_WORDS, json, r->desc, *path, r->diag);
+	return json;
+}
+
+bool sbert_read_word_weights(SbertReader *r, const char *folder)
+{
+	const char *path;
+	json_t *json = read_named(r, folder, "config.json", &path);
+	json_decref(json);
+	return json && add(r, MODULE_WORD_WEIGHTS, folder);
+}
+
+/* Each stride is 1, each kernel has a middle: then a token has a row. */
+static bool check_kernels(SbertReader *r, const json_t *json, const char *path)
+{
+	const json_t *sizes = json_object_get(json, "kernel_sizes"),
+				 *strides = json_object_get(json, "stride_sizes"), *item;
+	size_t i;
+	json_array_foreach(sizes, i, item) if (json_integer_value(item) % 2 == 0) return diag_error_in(r->diag,
+		EXIT_UNSUPPORTED, path, 0,
+		"kernel_sizes: item %zu is not an odd number; other kernels are not supported", i);
+	json_array_foreach(strides, i, item) if (json_integer_value(item) != 1) return diag_error_in(
+		r->diag, EXIT_UNSUPPORTED, path, 0, "stride_sizes: item %zu is not 1, the only supported one", i);
+	return true;
+}
+
+bool sbert_read_cnn(SbertReader *r, const char *folder)
+{
+	const char *path;
+	json_t *json = read_named(r, folder, "cnn_config.json", &path);
+	const bool good = json && check_kernels(r, json, path);
+	json_decref(json);
+	return good && add(r, MODULE_CNN, folder);
+}
+
+bool sbert_read_lstm(SbertReader *r, const char *folder)
+{
+	const char *path;
+	json_t *json = read_named(r, folder, "lstm_config.json", &path);
+	json_decref(json);
+	return json && add(r, MODULE_LSTM, folder);
+}

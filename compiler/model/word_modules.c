@@ -1,0 +1,131 @@
+/* word_modules.c: modules of sentence-transformers between WordEmbeddings and the pooling: WordWeights, CNN
+ * and LSTM. Each has a folder of its own. */
+#include <string.h>
+#include "compiler/support/files.h"
+#include "compiler/support/json_file.h"
+#include "compiler/tokenizer/tokenizer.h"
+#include "family.h"
+
+static char *path_in(Builder *b, const struct ModuleDesc *module, const char *name)
+{
+	const ModelDesc *desc = b->desc;
+	return file_find_in(desc->modules_directory ? desc->modules_directory : desc->directory, module->href,
+		name, b->options->search, b->module->mem, b->diag);
+}
+
+/* ---- WordWeights ----------------------------------------------------------------------------- */
+
+/* The number of a word in `weights`, else that of its lower case, else `unknown`. */
+static double weight_of(Builder *b, const json_t *weights, const char *word, double unknown)
+{
+	const json_t *found = json_object_get(weights, word);
+	found = found ? found : json_object_get(weights, text_lower(word, b->module->mem));
+	return found ? json_number_value(found) : unknown;
+}
+
+static bool check_numbers(const json_t *weights, const char *path, Diag *diag)
+{
+	const char *word;
+	json_t *number;
+	json_object_foreach(
+		(json_t *)(uintptr_t)weights, word, number) if (!json_is_number(number)) return diag_error_in(diag,
+		EXIT_INPUT, path, 0, "word_weights \"%.80s\" is %s, expected a number", word, json_kind(number));
+	return true;
+}
+
+/* The weight of each token f32[V,1], from the words of `vocab`. NULL and a message on error. */
+static Value *weight_table(Builder *b, const json_t *json, const char *path, const char *origin)
+{
+	const json_t *words = json_object_get(json, "vocab"), *weights = json_object_get(json, "word_weights");
+	const int32_t vocab = b->desc->vocab;
+	double unknown = 1;
+	if (!json_member_real(json, "unknown_word_weight", &unknown, path, b->diag)
+		|| !check_numbers(weights, path, b->diag))
+		return NULL;
+	if (!json_is_array(words) || json_array_size(words) != (size_t)vocab) {
+		diag_error_in(b->diag, EXIT_INPUT, path, 0, "vocab has %zu words, but there are vectors for %d",
+			json_array_size(words), vocab);
+		return NULL;
+	}
+	Tensor *table = tensor_new(b->module, NULL, type_make(DT_F32, 2, dim_number(vocab), dim_number(1)));
+	for (int32_t id = 0; id < vocab; id++) {
+		const char *word = json_string_value(json_array_get(words, (size_t)id));
+		tensor_set(table, id, weight_of(b, weights, word ? word : "", unknown));
+	}
+	return graph_const(b->graph, NULL, table, origin);
+}
+
+Value *build_word_weights(Builder *b, const struct ModuleDesc *module, Value *x, const char *origin)
+{
+	char *path = path_in(b, module, "config.json");
+	json_t *json = path ? json_read(path, JSON_CONFIG_BYTES_MAX, JSON_DECODE_INT_AS_REAL, b->diag) : NULL;
+	Value *table = json ? weight_table(b, json, path, origin) : NULL;
+	json_decref(json);
+	if (!table) {
+		b->failed = true;
+		return NULL;
+	}
+	b->token_weights = build_embed(b, table, b->ids, origin);
+	return build_binary(b, OP_MUL, x, b->token_weights, origin);
+}
+
+Value *build_weighted_mean(Builder *b, Value *rows, bool root, const char *origin)
+{
+	static const double least = 1e-9; /* of sentence-transformers' Pooling */
+	const Attrs sum = {.has = A_mode, .mode = POOL_SUM};
+	Value *total = build_op(b, OP_POOL, &b->token_weights, 1, &sum, origin),
+		  *above = build_unary(
+			  b, OP_RELU, build_binary(b, OP_SUB, total, build_scalar(b, least), origin), origin),
+		  *divisor = build_binary(b, OP_ADD, above, build_scalar(b, least), origin);
+	return build_binary(b, OP_DIV, build_op(b, OP_POOL, &rows, 1, &sum, origin),
+		root ? build_unary(b, OP_SQRT, divisor, origin) : divisor, origin);
+}
+
+/* ---- CNN and LSTM ---------------------------------------------------------------------------- */
+
+/* Opens the module's tensors: the builder then finds them beside those of the words. */
+static bool open_tensors(Builder *b, const struct ModuleDesc *module)
+{
+	char *path = path_in(b, module, "model.safetensors");
+	TensorFile *file = path ? tensor_file_open(path, b->diag) : NULL;
+	b->failed |= !file || !module_add_file(b->module, file);
+	return !b->failed;
+}
+
+Value *build_word_convs(Builder *b, const struct ModuleDesc *module, Value *x, const char *origin)
+{
+	enum { CONVS_MOST = 16 }; /* arguments of a concat */
+	const Attrs columns = {.has = A_axis, .axis = 1};
+	Value *conv[CONVS_MOST];
+	int32_t count = 0;
+	if (!open_tensors(b, module))
+		return NULL;
+	do {
+		const char *stem = builder_text(b, "convs.%d", count);
+		conv[count++] = build_conv(b, x, stem, 0, 0, 1, origin);
+	} while (!b->failed && count < CONVS_MOST && builder_has(b, builder_text(b, "convs.%d.weight", count)));
+	if (!b->failed && builder_has(b, builder_text(b, "convs.%d.weight", count)))
+		builder_fail(b, EXIT_UNSUPPORTED, "%s: there are more than %d convolutions", origin, CONVS_MOST);
+	return count == 1 || b->failed ? conv[0] : build_op(b, OP_CONCAT, conv, count, &columns, origin);
+}
+
+Value *build_word_lstm(Builder *b, const struct ModuleDesc *module, Value *x, const char *origin)
+{
+	const Attrs columns = {.has = A_axis, .axis = 1};
+	if (!open_tensors(b, module))
+		return NULL;
+	const Tensor *state = builder_floats(b, "encoder.weight_hh_l0", NULL, origin);
+	const bool both = builder_has(b, "encoder.weight_ih_l0_reverse");
+	if (state && state->type.rank != 2)
+		builder_fail(b, EXIT_INPUT, "%s: encoder.weight_hh_l0 is no matrix", origin);
+	for (int32_t i = 0; !b->failed && builder_has(b, builder_text(b, "encoder.weight_ih_l%d", i)); i++) {
+		const Recurrence layer = {.stem = "encoder", .layer = i, .width = state->type.dim[1].plus};
+		Recurrence back = layer;
+		back.back = true;
+		Value *way[2] = {build_recurrence(b, x, &layer, origin), NULL};
+		if (both)
+			way[1] = build_recurrence(b, x, &back, origin);
+		x = both ? build_op(b, OP_CONCAT, way, 2, &columns, origin) : way[0];
+	}
+	return b->failed ? NULL : x;
+}

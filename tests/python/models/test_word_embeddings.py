@@ -1,0 +1,93 @@
+"""WordEmbeddings of sentence-transformers, with WordWeights, CNN and LSTM: the tokens of WhitespaceTokenizer
+and the embeddings of the library, for each text alone."""
+
+import json
+import numpy as np
+from sbert import *
+from sentence_transformers.sentence_transformer.modules import (
+    CNN, LSTM, Dense, Normalize, Pooling, WordEmbeddings, WordWeights
+)
+from sentence_transformers.sentence_transformer.modules.tokenizer import (
+    TransformersTokenizerWrapper, WhitespaceTokenizer
+)
+from transformers import AutoTokenizer
+
+r = np.random.default_rng(5)
+ENDS = "ΣΊΣΥΦΟΣ ΟΔΌΣ. ΣΣ Σ ΑΣ'Β İstanbul ẞtraße ÅNGSTRÖM ǅ ⅣΣ"
+WORDS = "PADDING_TOKEN the cat Cat sat it's don't on mat 3.5 42 U.S. New_York ??? sits; x".split()
+WORDS += ENDS.lower().split() + ["οδός", "σίσυφοσ", "i̇stanbul", "cat,", "twice", "twice"]
+TEXTS = [
+    *("the Cat sat on the mat", 'The CAT, sat! "on" (mat) 3.5 (42) ???', "unknown words only", ""),
+    *(" \v\u3000 ", "it's IT'S Don't U.S. u.s. New_York new_york sits; sits", ENDS),
+    *(ENDS.lower(), "cat " * 40, "cat\x1ccat\x85the\xa0mat\u2028on"),
+    "twice cat, ,cat, --the-- a" + "x" * 2000 + " mat",
+    "«cat» cat… x.x ..x..",
+]
+STOPS = ["on", "The", "the", ""]
+
+
+def words(stops=STOPS, lower=False, width=12, tokens=WORDS):
+    tokenizer = WhitespaceTokenizer(list(dict.fromkeys(tokens)), stop_words=stops, do_lower_case=lower)
+    return WordEmbeddings(tokenizer, r.standard_normal((len(tokenizer.vocab), width)))
+
+
+def weights(module, unknown=0.5):
+    some = {w: float(r.uniform(0.1, 2)) for w in module.tokenizer.vocab[::2]} | {"cat": 3, "don't": 0}
+    return WordWeights(module.tokenizer.vocab, some, unknown)
+
+
+def made(name, *modules):
+    home = TMP / name
+    SentenceTransformer(modules=list(modules), device="cpu").save_pretrained(str(home))
+    return home
+
+
+def embeds(name, *modules):
+    """The program prints what encode() returns for each text alone."""
+    home = made(name, *modules)
+    model = SentenceTransformer(str(home), device="cpu")
+    path = build(home, TMP / f"{name}.program", "--cpu=baseline")
+    lines = run(path, input="".join(f"{t}\n" for t in TEXTS).encode()).stdout.decode().splitlines()
+    tokenizer = model[0].tokenizer
+    for text, line in zip(TEXTS, lines, strict=True):
+        if tokenizer.tokenize(text) or len(modules) == 2:  # without tokens, modules get padding
+            compare(json.loads(line), model.encode([text])[0], (name, text))
+    return home
+
+
+plain = words()
+embeds("words", plain, Pooling(12, "mean"))
+embeds("lower", words(["on"], True), Pooling(12, ["mean", "max", "lasttoken"]), Normalize())
+embeds("weights", plain, weights(plain), Pooling(12, ["mean", "max", "mean_sqrt_len_tokens"]), Dense(36, 7))
+sizes = dict(out_channels=5, kernel_sizes=[1, 3, 7])
+cnn, lstm = CNN(12, **sizes), LSTM(15, 9, num_layers=2)
+home = embeds("layers", words([]), cnn, lstm, Pooling(18, ["mean", "max"]))
+backbone = AutoTokenizer.from_pretrained(once("encoder", 3))
+wrapped = WordEmbeddings(TransformersTokenizerWrapper(backbone), r.standard_normal((len(backbone), 6)))
+embeds("wrapped", wrapped, LSTM(6, 4, bidirectional=False), Pooling(4, "mean"))
+
+# the description says the same as the directory
+described = TMP / "described.xml"
+bertc("describe", home, "-o", described)
+xml = build(described, TMP / "xml.program", "--cpu=baseline", f"--search={home}")
+assert run(xml, "the cat").stdout == run(TMP / "layers.program", "the cat").stdout
+
+for name, config, keys, word in (
+    ("even", CNN(12, 5, [2]), None, "odd"),
+    ("stride", CNN(12, 5, [3], [2]), None, "stride_sizes"),
+    ("vocab", weights(plain), {"vocab": ["a"]}, "vocab has 1 words"),
+    ("number", weights(plain), {"word_weights": {"cat": "3"}}, "expected a number"),
+):
+    width = 12 if keys else config.get_embedding_dimension()
+    home = made(name, plain, config, Pooling(width, "mean"))
+    if keys:
+        set_keys(next(home.glob("1_*")) / "config.json", **keys)
+    refuses(home, word)
+home = made("tokens", plain, Pooling(12, "mean"))
+file = next(home.rglob("whitespacetokenizer_config.json"))
+bad = ("vocab", ["a", 1], "item 1"), ("vocab", ["a", ""], "empty"), ("stop_words", 3, "array")
+for key, value, word in bad:
+    set_keys(file, **{"vocab": WORDS, "stop_words": []} | {key: value})
+    refuses(home, word)
+set_keys(next(home.rglob("wordembedding_config.json")), tokenizer_class="x.PhraseTokenizer")
+refuses(home, "PhraseTokenizer")
