@@ -27,25 +27,6 @@ Closeness metric_closeness(const double *reference, const float *x, int64_t n)
 	return c;
 }
 
-double metric_dot(const float *a, const float *b, int64_t n)
-{
-	double dot = 0;
-	for (int64_t i = 0; i < n; i++)
-		dot += (double)a[i] * (double)b[i];
-	return dot;
-}
-
-double metric_cosine(const float *a, const float *b, int64_t n)
-{
-	double dot = 0, aa = 0, bb = 0;
-	for (int64_t i = 0; i < n; i++) {
-		dot += (double)a[i] * (double)b[i];
-		aa += (double)a[i] * (double)a[i];
-		bb += (double)b[i] * (double)b[i];
-	}
-	return aa > 0 && bb > 0 ? dot / sqrt(aa) / sqrt(bb) : 0;
-}
-
 /* ---- order ----------------------------------------------------------------------------------- */
 
 static int compare_double(const void *a, const void *b)

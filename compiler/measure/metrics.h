@@ -12,9 +12,6 @@ typedef struct Closeness {
 	double max_abs, largest /* of the reference */, cosine;
 } Closeness;
 Closeness metric_closeness(const double *reference, const float *x, int64_t n);
-double metric_dot(const float *a, const float *b, int64_t n);
-/* Cosine of two float vectors; 0 if one of them is all zeros. */
-double metric_cosine(const float *a, const float *b, int64_t n);
 
 /* Spearman's rank correlation; ties get their mean rank. NaN if n < 2 or if a or b is constant. */
 double metric_spearman(const double *a, const double *b, int32_t n);

@@ -20,6 +20,7 @@ static bool resolve_all(Program *p, void *(**create)(int), Diag *diag)
 {
 	return resolve(p, "run_ids", (void **)&p->run_ids, diag)
 		&& resolve(p, "run_outputs", (void **)&p->run_outputs, diag)
+		&& resolve(p, "run_text", (void **)&p->run_text, diag)
 		&& resolve(p, "tokenize", (void **)&p->tokenize, diag) && resolve(p, "set", (void **)&p->set, diag)
 		&& resolve(p, "label", (void **)&p->label, diag) && resolve(p, "output", (void **)&p->output, diag)
 		&& resolve(p, "strerror", (void **)&p->strerror, diag)

@@ -13,6 +13,8 @@ typedef struct Program {
 	int (*run_ids)(void *, const int32_t *, const int32_t *, const int32_t *, int32_t, float *, size_t);
 	int (*run_outputs)(void *, const int32_t *, const int32_t *, const int32_t *, int32_t, uint32_t,
 		float *const *, const size_t *);
+	int (*run_text)(void *, const char *const *, const size_t *, const char *const *, const size_t *, int32_t,
+		float *, size_t, int32_t *, uint8_t *);
 	int (*tokenize)(void *, const char *, size_t, const char *, size_t, int32_t *, int32_t *, int32_t *,
 		int32_t *, int32_t, int32_t *);
 	int (*set)(void *, const char *, double);

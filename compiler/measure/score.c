@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "score.h"
+#include "runtime/answers/similarity.h"
 
 enum { CHUNK_TOKENS = 4096, CHUNK_TEXTS = 64, OUTPUTS_MAX = 32 };
 
@@ -135,15 +136,13 @@ static bool score_choice(Scorer *s, const DataRow *row, const float *out, RowSco
 	return true;
 }
 
-/* The similarity of two texts, or the score of one. Sparse weights are compared by their product, as in
- * sentence-transformers. */
+/* The similarity of two texts, or the score of one. */
 static double predicted_number(const Scorer *s, const float *out)
 {
 	const int32_t width = s->what->width;
 	if (!s->twice)
 		return (double)out[width - 1];
-	return s->what->head.task == TASK_SPARSE ? metric_dot(out, out + width, width)
-											 : metric_cosine(out, out + width, width);
+	return rt_similarity(s->what->similarity, out, out + width, width);
 }
 
 static bool score_number(Scorer *s, const DataRow *row, const float *out, RowScore *to)
@@ -208,12 +207,14 @@ static bool run_chunk(Scorer *s)
 	return true;
 }
 
-static bool add_text(Scorer *s, const DataRow *row, const char *text, const char *pair)
+static bool add_text(Scorer *s, const DataRow *row, int which, const char *text, const char *pair)
 {
 	const int32_t at = s->offsets[s->sequences];
 	int32_t n = 0;
+	char *all = checked_printf("%s%s", s->what->prompt[which], text);
 	const int status = program_tokenize(
-		s->program, text, pair, s->ids + at, s->types + at, s->start + at, s->what->max_tokens, &n);
+		s->program, all, pair, s->ids + at, s->types + at, s->start + at, s->what->max_tokens, &n);
+	free(all);
 	if (status)
 		return diag_error_in(s->diag, EXIT_INPUT, s->path, row->line, "%s", s->program->strerror(status));
 	for (int32_t k = 0; k < s->what->count; k++)
@@ -236,10 +237,10 @@ static bool read_rows(Scorer *s, int32_t rows, int32_t room, const char *progres
 		}
 		if (s->data->form == DATA_CHOICES)
 			for (int32_t k = 0; good && k < row->nchoices; k++)
-				good = add_text(s, row, row->text, row->choices[k]);
+				good = add_text(s, row, 0, row->text, row->choices[k]);
 		else
-			good = good && add_text(s, row, row->text, s->twice ? NULL : row->pair)
-				&& (!s->twice || add_text(s, row, row->pair, NULL));
+			good = good && add_text(s, row, 0, row->text, s->twice ? NULL : row->pair)
+				&& (!s->twice || add_text(s, row, 1, row->pair, NULL));
 	}
 	good = good && (s->sequences == 0 || run_chunk(s));
 	progress_clear();
@@ -281,7 +282,7 @@ bool score_metric(const Scored *what, const Dataset *data, const char *path, Met
 		|| head->nlabels == 1;
 	if (head->task == TASK_TAG && form == DATA_TAGS)
 		*metric = METRIC_F1;
-	else if (task_embeds(head->task) && form == DATA_SCORES)
+	else if ((task_embeds(head->task) || head->task == TASK_MULTI_VECTOR) && form == DATA_SCORES)
 		*metric = METRIC_SPEARMAN;
 	else if ((head->task == TASK_CLASSIFY || head->task == TASK_RANK) && one_number && form != DATA_TAGS
 		&& form != DATA_CHOICES)
@@ -315,6 +316,22 @@ static const Head *find_head(const Module *module, const char *name, Diag *diag)
 	return NULL;
 }
 
+/* As encode of sentence-transformers takes them, or encode_query and encode_document for two kinds of text.
+ */
+static void find_prompts(const Module *module, Scored *what)
+{
+	const bool vectors = what->head.task == TASK_MULTI_VECTOR;
+	const char *usual = module_meta(module, META_DEFAULT_PROMPT);
+	const char *const names[] = {vectors ? "query" : usual, vectors ? "document" : usual};
+	for (int i = 0; i < 2; i++) {
+		char key[256];
+		snprintf(key, sizeof key, "%s%s", META_PROMPT, names[i] ? names[i] : "");
+		what->prompt[i] = names[i] ? module_meta(module, key) : NULL;
+		if (!what->prompt[i])
+			what->prompt[i] = "";
+	}
+}
+
 bool score_head(const Loaded *loaded, Scored *what, Diag *diag)
 {
 	return score_head_named(loaded, NULL, what, diag);
@@ -329,7 +346,12 @@ bool score_head_named(const Loaded *loaded, const char *name, Scored *what, Diag
 	if (!loaded->tokenizer)
 		return diag_error(
 			diag, EXIT_UNSUPPORTED, 0, "the model has no tokenizer; scoring needs one to read text");
-	*what = (Scored){.head = *head, .count = 1, .max_tokens = module->max_tokens};
+	*what = (Scored){.head = *head,
+		.count = 1,
+		.max_tokens = module->max_tokens,
+		.similarity = module_meta(module, META_SIMILARITY),
+		.mean = module_meta(module, META_MEAN) != NULL};
+	find_prompts(module, what);
 	int32_t at = 0;
 	/* Before merge-tasks there is one graph per task; their outputs are numbered one after another. */
 	for (int32_t g = 0; g < module->ngraphs; g++)
@@ -344,6 +366,17 @@ bool score_head_named(const Loaded *loaded, const char *name, Scored *what, Diag
 			what->per_token = !type_is_number(type);
 		}
 	return true;
+}
+
+/* Tells a model that does not pool the prompt how many tokens it has; other models have no such option. */
+static void tell_prompt(const Scorer *s)
+{
+	int32_t n = 0;
+	if (!*s->what->prompt[0]
+		|| program_tokenize(
+			s->program, s->what->prompt[0], NULL, s->ids, s->types, s->start, s->what->max_tokens, &n))
+		return;
+	s->program->set(s->program->context, OPTION_PROMPT, n - (n > 0 && s->start[n - 1] < 0));
 }
 
 static bool score_into(Scorer *s, int32_t limit, const char *progress)
@@ -366,7 +399,10 @@ static bool score_into(Scorer *s, int32_t limit, const char *progress)
 		s->rows = checked_calloc((size_t)what->count * (size_t)s->nrows, sizeof *s->rows);
 	else
 		memset(s->rows, 0, (size_t)what->count * (size_t)s->nrows * sizeof *s->rows);
-	const bool good = read_rows(s, s->nrows, room, progress);
+	tell_prompt(s);
+	const bool good = s->what->head.task == TASK_MULTI_VECTOR
+		? score_vectors(s->program, what, s->data, s->path, s->nrows, progress, s->scores, s->rows, s->diag)
+		: read_rows(s, s->nrows, room, progress);
 	for (int32_t k = 0; k < what->count; k++) {
 		const int32_t truncated = s->scores[k].truncated;
 		if (good)

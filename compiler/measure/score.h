@@ -34,6 +34,9 @@ typedef struct Scored {
 	Head head;
 	int32_t first, count, width, max_tokens;
 	bool per_token;
+	const char *similarity; /* of embeddings, for rt_similarity */
+	bool mean;              /* of MaxSim */
+	const char *prompt[2];  /* before the first text of a row, and the second one of embedders; "": none */
 } Scored;
 
 /* The first head of the model and its output. False and a message if the model has no head or no
@@ -54,6 +57,9 @@ bool score_program(const Program *, const Scored *, const Dataset *, const char 
  * allocates `rows`. */
 bool score_program_rows(const Program *, const Scored *, const Dataset *, const char *path, int32_t limit,
 	const char *progress, Score *scores, RowScore *rows, Diag *);
+/* The same for a model with a vector for each token: predicts the first `rows` rows, which have scores. */
+bool score_vectors(const Program *, const Scored *, const Dataset *, const char *path, int32_t rows,
+	const char *progress, Score *, RowScore *, Diag *);
 /* The score of n rows. numbers: their indices, which may repeat, as in a bootstrap; NULL: the first n. */
 Score score_rows(Metric, const RowScore *, const int32_t *numbers, int32_t n);
 #endif

@@ -119,6 +119,19 @@ class Library:
         return out
 
 
+def evaluates(what, model, pairs, similar, *options):
+    """`bertc eval` finds that the similarities of the pairs are in the oracle's order: gold scores are these,
+    but those of the first two change places, so that the figure is not 1."""
+    gold = [similar[1], similar[0], *similar[2:]]
+    data, rank = TMP / "pairs.tsv", lambda x: np.argsort(np.argsort(x)).astype(float)
+    assert np.diff(np.sort(similar)).min() > 1e-4, (what, similar)
+    data.write_text("".join(f"g\tf\ty\t0\t{s}\t{a}\t{b}\n" for s, (a, b) in zip(gold, pairs)))
+    p = run(BERTC, "eval", model, f"--data={data}", "--json", "--cpu=baseline", *options)
+    [build] = json.loads(p.stdout)["builds"]
+    want = np.corrcoef(rank(similar), rank(gold))[0, 1]
+    assert build["metric"] == "spearman" and abs(build["score"] - want) < 1e-6, (what, build, want)
+
+
 def compare(got, want, what, tolerance=1e-4):
     """Checks the limits of exactness: max abs <= tolerance * max(1, largest value), cosine >= 0.99999.
     Returns the worst error as a share of the tolerance."""

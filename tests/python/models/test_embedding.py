@@ -55,6 +55,9 @@ for name in "cosine", "dot", "euclidean", "manhattan":
     rows = model.encode(TEXTS[:2], prompt="")
     got = library.f("similarity")(*(row.ctypes.data_as(ctypes.c_void_p) for row in rows))
     compare(got, model.similarity_pairwise(rows[:1], rows[1:]), (name, "library"), tolerance=1e-5)
+    compared = [PAIRS[i] for i in (0, 1, 2, 4, 5, 12)]
+    similar = model.similarity_pairwise(*(model.encode(side, batch_size=1) for side in zip(*compared)))
+    evaluates(name, home, compared, similar.tolist())
 set_keys(home / "config_sentence_transformers.json", similarity_fn_name="maxsim")
 described = TMP / "described.xml"
 assert b'"maxsim" is not known' in bertc("describe", home, "-o", described).stderr
@@ -117,6 +120,9 @@ assert lines(path, TEXTS, "--prompt=query", "--set=prompt_tokens=0") != lines(pa
 assert "does not pool the prompt" in fails(path, "--prompt=query", "--on-overflow=window")
 set_keys(home / "config_sentence_transformers.json", default_prompt_name="query")
 encodes("the default prompt", program(home), home)
+model = SentenceTransformer(str(home), device="cpu")
+similar = model.similarity_pairwise(*(model.encode(side, batch_size=1) for side in zip(*compared)))
+evaluates("the default prompt", home, compared, similar.tolist())
 ids = "2 5 6 3"
 assert lines(program(home), [ids], "--ids") == lines(xml, [ids], "--ids")
 

@@ -246,6 +246,13 @@ assert run(made["min-long"][1], *cut, "--on-overflow=error", check=False).return
 plain = lines(program, "--hidden", "--prompt=document")
 assert lines(program, "--hidden", "--query=moti") == plain and plain
 
+# ---- bertc eval: a query and a document, by MaxSim
+for name in "colbert", "clusters-all":
+    of = made[name][0]
+    pairs = [(TEXTS[i], TEXTS[j]) for i, j in ((0, 1), (1, 0), (1, 1), (2, 1), (0, 4), (4, 6))]
+    sides = of.encode_query([q for q, _ in pairs]), of.encode_document([d for _, d in pairs])
+    evaluates(name, TMP / name, pairs, of.similarity_pairwise(*sides).tolist())
+
 # ---- the C API
 def shared(home):
     name = home.name.replace("-", "_")
