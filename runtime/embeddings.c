@@ -23,7 +23,6 @@ RT_FN int embedding_set_precision(RtOptions *o, const char *word)
 	return 0;
 }
 
-/* The number of numbers that count. */
 RT_FN int32_t embedding_width(const RtProgram *p, const RtHead *head)
 {
 	const int32_t width = p->model->outputs[head->output].width, dim = p->options.dim;

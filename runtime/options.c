@@ -99,7 +99,9 @@ static const struct ProgramOption {
 	{"prompt", "NAME", RT_OPT_PROMPT,
 		"put this prompt of the model (listed below, if it has any) before each text; --prompt= uses none. "
 		"If the model has a vector for each token, query and document also choose how a text is encoded"},
-	{"query", "TEXT", RT_OPT_QUERY, "ranking: each text is a document; print its score for this query"},
+	{"query", "TEXT", RT_OPT_QUERY,
+		"search and ranking: each text is a document; print its score for this query (of embeddings: their "
+		"similarity, with the prompts query and document)"},
 	{"top", "K", RT_OPT_TOP,
 		"with --query: print only the K best documents, sorted: INDEX (from 0) SCORE DOCUMENT; question "
 		"answering: print the K best answers, and a blank line after each text; sparse weights: print only "

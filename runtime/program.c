@@ -245,7 +245,7 @@ RT_FN int program_main(RtProgram *p, int argc, char **argv)
 	p->items = status == 0 ? rt_grow(NULL, &(size_t){0}, (size_t)p->options.batch * sizeof *p->items) : NULL;
 	p->source = optind < argc ? "argument" : "<stdin>";
 	if (status == 0)
-		status = vectors_start(p);
+		status = rerank_start(p);
 	for (int i = optind; i < argc && status == 0; i++)
 		status = program_add(p, i - optind + 1, argv[i], strlen(argv[i]));
 	if (status == 0 && optind == argc)

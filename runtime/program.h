@@ -130,19 +130,21 @@ RT_FN RtItem task_choice(const RtProgram *, const RtItem *, int32_t k);
 RT_FN int32_t rt_layers_output(const RtModel *);
 /* ---- read.c: the pieces of a text; none after an error */
 RT_FN void program_read(RtProgram *, RtItem *);
+RT_FN void program_read_prompted(RtProgram *, RtItem *); /* of the prompt and item->text */
+RT_FN void program_check_tokens(RtProgram *, RtItem *);  /* drops the pieces of a text after an error */
 /* Makes room for n more tokens in all columns. */
 RT_FN void program_tokens(RtProgram *, int32_t n);
 /* ---- prompts.c ------------------------------------------------------------------------------- */
 RT_FN int prompt_choose(RtProgram *); /* 0, or the exit code of what it has said */
 RT_FN int prompt_measure(RtProgram *);
-RT_FN void prompt_take(RtProgram *); /* the prompt of queries, or of documents */
+RT_FN int prompt_take(RtProgram *); /* the prompt of queries, or of documents; as prompt_choose */
 RT_FN const char *prompt_text(RtProgram *, const char *text, size_t *bytes);
 RT_FN void prompt_help(const RtModel *);
 /* ---- vectors.c: models for late interaction -------------------------------------------------- */
 RT_FN void vectors_take(RtProgram *, int late); /* the texts that follow are of this kind */
-RT_FN int vectors_start(RtProgram *);           /* reads --query. 0, or the exit code of what it has said */
 RT_FN void vectors_print(RtProgram *, const RtItem *, const RtHead *);
 RT_FN double vectors_score(RtProgram *, const RtItem *, const RtHead *); /* of a document, for --query */
+RT_FN void vectors_keep(RtProgram *, const RtItem *, const RtHead *);    /* of the query */
 /* ---- tags.c, aggregate.c --------------------------------------------------------------------- */
 enum { RT_AGGREGATE_SIMPLE = 1, RT_AGGREGATE_FIRST, RT_AGGREGATE_AVERAGE, RT_AGGREGATE_MAX };
 RT_FN void task_print_tags(RtProgram *, const RtItem *, const RtHead *);
@@ -153,6 +155,7 @@ RT_FN int task_set_format(RtOptions *, const char *word);
 RT_FN int embedding_set_precision(RtOptions *, const char *word); /* false: no such word */
 RT_FN int embedding_check(RtProgram *); /* 0, or the exit code of what it has said */
 RT_FN int embedding_print(RtProgram *, const RtItem *);
+RT_FN int32_t embedding_width(const RtProgram *, const RtHead *); /* of the numbers that count */
 RT_FN void embedding_print_row(RtProgram *, const RtItem *, const RtHead *);
 RT_FN void embedding_end(RtProgram *); /* prints the ranges of --precision=ranges */
 RT_FN void task_end_json(RtProgram *, const RtItem *);
@@ -160,7 +163,9 @@ RT_FN void task_end_json(RtProgram *, const RtItem *);
 RT_FN void sparse_print_weights(RtProgram *, const RtItem *, const RtHead *);
 RT_FN void task_print_sparse(RtProgram *, const RtItem *, const RtHead *);
 /* ---- rerank.c -------------------------------------------------------------------------------- */
-RT_FN int rerank_check(const RtProgram *);            /* 0, or the exit code of what it has said */
+RT_FN int rerank_check(const RtProgram *);   /* 0, or the exit code of what it has said */
+RT_FN int rerank_encodes(const RtProgram *); /* --query: whether queries and documents are encoded apart */
+RT_FN int rerank_start(RtProgram *);         /* encodes the query. 0, or the exit code of what it has said */
 RT_FN void rerank_print(RtProgram *, const RtItem *); /* with --top: keeps it */
 RT_FN void rerank_end(RtProgram *);                   /* prints what --top kept */
 /* ---- zero_shot.c ----------------------------------------------------------------------------- */

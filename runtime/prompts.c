@@ -11,9 +11,10 @@ RT_FN const RtPrompt *prompt_find(const RtModel *m, const char *name)
 }
 
 /* As encode_query and encode_document of sentence-transformers choose it: they never take the default. */
-RT_FN void prompt_take(RtProgram *p)
+RT_FN int prompt_take(RtProgram *p)
 {
 	p->prompt = prompt_find(p->model, p->late == RT_QUERY ? "query" : "document");
+	return prompt_measure(p);
 }
 
 /* Sets the prompt: the one that --prompt names, else the model's default. With a model for late interaction,
@@ -23,7 +24,7 @@ RT_FN int prompt_choose(RtProgram *p)
 	const RtModel *m = p->model;
 	const char *name = p->options.prompt;
 	char all[512] = "";
-	p->prompt = m->prompt;
+	p->prompt = rerank_encodes(p) ? NULL : m->prompt; /* rerank_start takes those of queries and documents */
 	if (!name)
 		return 0;
 	if (p->options.ids)
@@ -33,8 +34,7 @@ RT_FN int prompt_choose(RtProgram *p)
 		return 0;
 	if (m->late && (strcmp(name, "query") == 0 || strcmp(name, "document") == 0)) {
 		p->late = *name == 'q' ? RT_QUERY : RT_DOCUMENT;
-		prompt_take(p);
-		return 0;
+		return prompt_take(p);
 	}
 	p->prompt = prompt_find(m, name);
 	if (p->prompt)
@@ -54,20 +54,26 @@ RT_FN int prompt_measure(RtProgram *p)
 	RtOptions *o = &p->options;
 	const int32_t option = rt_option(m, "prompt_tokens");
 	const char *text = p->prompt && m->tokenizer && !o->ids ? p->prompt->text : "";
-	RtEncoding e;
-	if (option < 0 || !*text || (o->has_own >> option & 1))
+	RtEncoding e = {0};
+	if (option < 0 || (o->has_own >> option & 1))
 		return 0;
-	if (o->overflow == RT_OVERFLOW_WINDOW)
+	if (*text && o->overflow == RT_OVERFLOW_WINDOW)
 		return program_usage(p,
 			"--on-overflow=window: this model does not pool the prompt, which only the first window has; "
 			"--prompt= takes no prompt");
 	program_tokens(p, m->max_tokens);
-	if (rt_tokenize(m->tokenizer, text, strlen(text), NULL, 0, m->max_tokens, p->ids, p->types, p->start,
-			p->end, p->word, &e)
-		!= RT_OK)
+	if (*text
+		&& rt_tokenize(m->tokenizer, text, strlen(text), NULL, 0, m->max_tokens, p->ids, p->types, p->start,
+			   p->end, p->word, &e)
+			!= RT_OK)
 		return 0; /* then every text fails, too */
-	o->own[option] = e.n - (e.n > 0 && p->start[e.n - 1] == RT_SPECIAL);
-	o->has_own |= 1u << option;
+	const double tokens = e.n - (e.n > 0 && p->start[e.n - 1] == RT_SPECIAL);
+	if (p->context) {
+		p->context->options[option] = tokens;
+	} else if (*text) {
+		o->own[option] = tokens;
+		o->has_own |= 1u << option;
+	}
 	return 0;
 }
 

@@ -157,7 +157,7 @@ RT_FN const char *program_pairing(const RtProgram *p, RtItem *item, const char *
 			  needs = task == RT_TASK_QA || task == RT_TASK_RANK || chooses || p->options.similarity,
 			  refuses = task == RT_TASK_TAG || task == RT_TASK_EMBED || task == RT_TASK_SPARSE || m->late
 		|| !m->takes_pairs;
-	if (p->options.query && m->late)
+	if (rerank_encodes(p))
 		return tab ? "the line has a tab; with --query it is one document" : NULL;
 	if (p->options.query) {
 		item->pair = item->text;

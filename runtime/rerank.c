@@ -1,6 +1,8 @@
-/* rerank.c: --query: scores the documents of the input, one per line, for one query: as pairs with it, or by
- * the vectors of tokens (vectors.c). --top keeps the best ones and prints them sorted at the end, as
- * CrossEncoder.rank of sentence-transformers does; equal scores keep the order of the input. */
+/* rerank.c: --query: scores the documents of the input, one per line, for one query: as pairs with it, or, in
+ * models that encode them apart, by the similarity of embeddings or by the vectors of tokens
+ * (answers/similarity.h). Such a model encodes the query once. --top keeps the best ones and prints them
+ * sorted at the end, as CrossEncoder.rank of sentence-transformers does; equal scores keep the order of the
+ * input. */
 #include "program.h"
 
 typedef struct RtRanked {
@@ -9,6 +11,16 @@ typedef struct RtRanked {
 	char *text;     /* malloc'd */
 	size_t bytes;
 } RtRanked;
+
+RT_FN int rerank_compares(const RtModel *m)
+{
+	return m->nheads > 0 && (m->heads[0].task == RT_TASK_EMBED || m->heads[0].task == RT_TASK_SPARSE);
+}
+
+RT_FN int rerank_encodes(const RtProgram *p)
+{
+	return p->options.query && (p->model->late || rerank_compares(p->model));
+}
 
 RT_FN int rerank_check(const RtProgram *p)
 {
@@ -21,11 +33,14 @@ RT_FN int rerank_check(const RtProgram *p)
 			: 0;
 	const int scores = head && (head->task == RT_TASK_RANK || head->task == RT_TASK_CLASSIFY)
 		&& m->outputs[head->output].width == 1;
-	if (!m->late && (!scores || !m->takes_pairs))
+	if (!rerank_encodes(p) && (!scores || !m->takes_pairs))
+		return program_usage(p,
+			"--query is only for models that give a pair of texts one score, or embeddings, sparse weights "
+			"or "
+			"a vector for each token");
+	if (rerank_encodes(p) && (o->prompt || o->raw || o->precision || o->similarity))
 		return program_usage(
-			p, "--query is only for models that give a pair of texts one score, or a vector for each token");
-	if (m->late && (o->prompt || o->raw))
-		return program_usage(p, "--query excludes --prompt and --raw with this model");
+			p, "--query excludes --prompt, --raw, --precision and --similarity with this model");
 	if (o->ids)
 		return program_usage(p, "--query and --ids exclude each other");
 	return o->top && (o->logits || o->hidden || o->tokenize)
@@ -59,8 +74,14 @@ RT_FN void rerank_keep(RtProgram *p, const RtItem *item, double score)
 RT_FN void rerank_print(RtProgram *p, const RtItem *item)
 {
 	const RtHead *head = p->model->heads;
-	const double score = p->model->late ? vectors_score(p, item, head)
-										: (double)rt_rank(head, task_row(p, item, head), 1);
+	double score;
+	if (p->model->late)
+		score = vectors_score(p, item, head);
+	else if (rerank_encodes(p))
+		score = rt_similarity(
+			p->model->similarity, p->query, task_row(p, item, head), embedding_width(p, head));
+	else
+		score = (double)rt_rank(head, task_row(p, item, head), 1);
 	if (p->options.top) {
 		rerank_keep(p, item, score);
 	} else if (p->options.json) {
@@ -69,6 +90,50 @@ RT_FN void rerank_print(RtProgram *p, const RtItem *item)
 		task_end_json(p, item);
 	} else
 		fprintf(p->out, "%.6f\n", score);
+}
+
+/* Keeps the row of the query, or its rows. */
+RT_FN void rerank_keep_query(RtProgram *p, const RtItem *item)
+{
+	const RtHead *head = p->model->heads;
+	const size_t bytes = (size_t)p->model->outputs[head->output].width * sizeof *p->query;
+	if (p->model->late) {
+		vectors_keep(p, item, head);
+	} else {
+		p->query = rt_grow(NULL, &(size_t){0}, bytes);
+		memcpy(p->query, task_row(p, item, head), bytes);
+	}
+}
+
+RT_FN int rerank_start(RtProgram *p)
+{
+	const char *source = p->source;
+	RtItem item = {.number = 1, .text = p->options.query};
+	const int scores = !p->options.tokenize && !p->options.hidden && !p->options.logits;
+	if (!rerank_encodes(p)) {
+		vectors_take(p, p->late);
+		return 0;
+	}
+	item.text_bytes = strlen(item.text);
+	p->source = "--query";
+	vectors_take(p, RT_QUERY);
+	const int refused = prompt_take(p);
+	if (refused)
+		return refused;
+	program_read_prompted(p, &item);
+	program_check_tokens(p, &item);
+	const int status = item.npieces > 0 && scores ? program_run(p) : RT_OK;
+	if (status != RT_OK)
+		fprintf(stderr, "%s: error: %s\n", p->model->name, rt_strerror(status));
+	if (item.truncated)
+		rt_complain(p, &item, "note", "%d tokens, cut to %d", (int)item.total, (int)p->model->max_tokens);
+	if (item.npieces == 0 || status != RT_OK)
+		return RT_EXIT_RUN;
+	if (scores)
+		rerank_keep_query(p, &item);
+	p->source = source;
+	vectors_take(p, RT_DOCUMENT);
+	return prompt_take(p);
 }
 
 RT_FN void rerank_end(RtProgram *p)

@@ -1,10 +1,12 @@
-/* vectors.c: programs of models for late interaction. Prints a vector for each token, and scores documents
- * for a query (--query: answers/similarity.h). The query is encoded once. */
+/* vectors.c: programs of models for late interaction: prints a vector for each token of a text, and scores a
+ * document for the query of rerank.c. */
 #include "program.h"
 
 RT_FN void vectors_take(RtProgram *p, int late)
 {
 	p->late = late;
+	if (!p->model->late)
+		return;
 	if (p->model != &p->limited)
 		p->limited = *p->model;
 	/* a query may be filled up to more tokens than it is cut to */
@@ -53,8 +55,6 @@ RT_FN void vectors_print(RtProgram *p, const RtItem *item, const RtHead *head)
 	fputs(p->options.json ? "]" : "]\n", p->out);
 }
 
-/* ---- --query --------------------------------------------------------------------------------- */
-
 RT_FN double vectors_score(RtProgram *p, const RtItem *item, const RtHead *head)
 {
 	const int32_t width = p->model->outputs[head->output].width;
@@ -63,43 +63,10 @@ RT_FN double vectors_score(RtProgram *p, const RtItem *item, const RtHead *head)
 	return rt_maxsim(p->query, p->nquery, rows, count, width, p->model->late->mean);
 }
 
-/* Keeps the rows of the query. */
 RT_FN void vectors_keep(RtProgram *p, const RtItem *item, const RtHead *head)
 {
 	(void)vectors_rows(p, item, head, &p->nquery);
 	p->query = p->vectors;
 	p->vectors = NULL;
 	p->vectors_bytes = 0;
-}
-
-RT_FN int vectors_start(RtProgram *p)
-{
-	const char *source = p->source;
-	RtItem item = {.number = 1, .text = p->options.query};
-	const int scores = !p->options.tokenize && !p->options.hidden;
-	if (!p->model->late)
-		return 0;
-	if (!p->options.query) {
-		vectors_take(p, p->late);
-		return 0;
-	}
-	item.text_bytes = strlen(item.text);
-	p->source = "--query";
-	vectors_take(p, RT_QUERY);
-	prompt_take(p);
-	program_read_prompted(p, &item);
-	program_check_tokens(p, &item);
-	const int status = item.npieces > 0 && scores ? program_run(p) : RT_OK;
-	if (status != RT_OK)
-		fprintf(stderr, "%s: error: %s\n", p->model->name, rt_strerror(status));
-	if (item.truncated)
-		rt_complain(p, &item, "note", "%d tokens, cut to %d", (int)item.total, (int)p->model->max_tokens);
-	if (item.npieces == 0 || status != RT_OK)
-		return RT_EXIT_RUN;
-	if (scores)
-		vectors_keep(p, &item, p->model->heads);
-	p->source = source;
-	vectors_take(p, RT_DOCUMENT);
-	prompt_take(p);
-	return 0;
 }

@@ -69,6 +69,32 @@ assert json.loads(cut.stdout)["windows"] > 2, cut.stdout
 p = run(xml, "--similarity", "one text", check=False)
 assert p.returncode == 1 and b"no tab" in p.stderr, p.stderr
 
+# ---- a query and documents, with their prompts; the query by itself where there are none
+prompts = {"query": "kuna: ", "document": "text lomi: "}
+for name, about, *modules in (
+    ("search", dict(prompts=prompts, default_prompt_name="query", similarity_fn_name="dot"),
+        pool("mean", include_prompt=False)),
+    ("search-default", dict(prompts={"passage": "lomi: "}, default_prompt_name="passage"), pool("cls")),
+):  # fmt: skip
+    home = saved(name, 3, *modules, **about)
+    model, searched = SentenceTransformer(str(home), device="cpu"), program(home)
+    docs = TEXTS + ["kuna banana"]
+    for query in "moti sela", "":
+        for dim in None, 9:
+            cut = [f"--dim={dim}"] if dim else []
+            rows = model.encode_document(docs, truncate_dim=dim, batch_size=1)
+            want = model.similarity(model.encode_query([query], truncate_dim=dim), rows)[0].numpy()
+            got = lines(searched, docs, "--query", query, *cut)
+            compare(got, want, (name, query, dim))
+            best = run(searched, "--query", query, "--top=3", *cut, *docs).stdout.decode().splitlines()
+            order = sorted(range(len(docs)), key=lambda i: -got[i])[:3]
+            assert [(int(t[0]), t[2]) for t in (line.split("\t") for line in best)] == [
+                (i, docs[i]) for i in order
+            ], (query, best, order)
+for options in ["--prompt=query"], ["--similarity"], ["--raw"], ["--precision=binary"], ["--ids"]:
+    fails(searched, "--query", "a", *options)
+fails(searched, "--top=2")
+
 # ---- the first numbers, and codes; the oracle gets the numbers that the program printed
 plain = np.array(lines(path, TEXTS), np.float32)
 for dim in 5, 99:

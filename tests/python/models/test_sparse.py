@@ -286,6 +286,9 @@ for function in None, "cosine":
     model = oracle(home)
     similar = [model.similarity(*(model.encode(t) for t in pair)).item() for pair in compared]
     evaluates(function, home, compared, similar)
+    program = build(home, TMP / "search.program", "--cpu=baseline")
+    rows = model.similarity(model.encode_query(TEXTS[:1]), model.encode_document(TEXTS)).to_dense()[0]
+    compare(list(map(float, run(program, "--query", *TEXTS[:1], *TEXTS).stdout.split())), rows, function)
 
 # ---- what programs do not have
 home = saved("refused", SpladePooling("max"))
