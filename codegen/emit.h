@@ -150,7 +150,9 @@ BodyFn body_rows, body_unary, body_linear, body_pooled, body_attention, body_pos
 BodyFn body_by_distance, body_dot_by_distance, body_received, body_thin, body_gather, body_spread;
 BodyFn body_exit;
 BodyFn body_matmul, body_transpose, body_reshape, body_slice, body_concat, body_shift, body_convolve,
-	body_fourier, body_recurrent;
+	body_bag, body_fourier, body_recurrent;
+/* Whether ids are known to be below `rows`: the API checks inputs, and constants are checked here. */
+bool body_check_ids(Body *, const Value *ids, int64_t rows);
 BodyFn body_binary;
 void body_param(Body *, const char *name, const Value *);
 /* Prints all parameters as arguments of the kernel; FORM_EACH: pointers to the text's part. */

@@ -98,7 +98,7 @@ static void print_kernel(Body *b)
 /* ---- kernels of the form KERNEL(out, arguments, r0, r1, row length, ...) --------------------- */
 
 /* Ids must be checked before they are used: the API checks inputs; all other ids must be known here. */
-static bool check_ids(Body *b, const Value *ids, int64_t rows)
+bool body_check_ids(Body *b, const Value *ids, int64_t rows)
 {
 	if (!ids->node || ids->node->op == OP_POSITION_IDS)
 		return true; /* emit_sizes derives their limit */
@@ -120,7 +120,7 @@ static bool add_tables(Body *b, int32_t pairs)
 {
 	static const char *const tables[] = {"table", "table1", "table2"}, *const ids[] = {"ids", "ids1", "ids2"};
 	for (int32_t i = 0; i < pairs; i++) {
-		if (!check_ids(b, b->node->args[2 * i + 1], node_table_rows(b->node, i)))
+		if (!body_check_ids(b, b->node->args[2 * i + 1], node_table_rows(b->node, i)))
 			return false;
 		body_param(b, tables[i], b->node->args[2 * i]);
 		body_param(b, ids[i], b->node->args[2 * i + 1]);

@@ -134,6 +134,7 @@ static BodyFn *const body_of[OP_COUNT] = {
 	[OP_CONCAT] = body_concat,
 	[OP_SHIFT] = body_shift,
 	[OP_CONVOLVE] = body_convolve,
+	[OP_BAG] = body_bag,
 	[OP_FOURIER] = body_fourier,
 	[OP_LSTM] = body_recurrent,
 	[OP_GRU] = body_recurrent,

@@ -1,6 +1,6 @@
 /* emit_tensor.c: wrappers of ops that move or combine whole tensors of one text: matmul, transpose, reshape,
- * slice, concat, shift, convolve, fourier, lstm, gru, and element-wise ops on two tensors. Fused models use
- * few of them; graphs written by hand and -O0 use all of them. */
+ * slice, concat, shift, convolve, bag, fourier, lstm, gru, and element-wise ops on two tensors. Fused models
+ * use few of them; graphs written by hand and -O0 use all of them. */
 #include <stdlib.h>
 #include <string.h>
 #include "emit.h"
@@ -163,6 +163,20 @@ bool body_convolve(Body *b)
 		body_pointer(b, 0), body_pointer(b, 1), body_pointer(b, 2), body_dim(b, node->args[0]->type.dim[0]),
 		width, taps, heads, own);
 	b->per_token = 2.0 * (double)(taps * width);
+	return true;
+}
+
+bool body_bag(Body *b)
+{
+	const long long words = (long long)b->node->args[0]->type.dim[0].plus;
+	if (!body_check_ids(b, b->node->args[1], words))
+		return false;
+	body_param(b, "weights", b->node->args[0]);
+	body_param(b, "ids", b->node->args[1]);
+	b->name = mem_printf(b->e->mem, "bag_%lld", words);
+	fprintf(b->code, "\t\t%s(%s, %s, %s, %s, %lld);\n", b->kernel->function, body_pointer(b, 0),
+		body_pointer(b, 1), body_pointer(b, 2), body_dim(b, b->node->args[1]->type.dim[0]), words);
+	b->per_token = 1;
 	return true;
 }
 

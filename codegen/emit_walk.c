@@ -23,7 +23,8 @@ static int32_t rows_picked_by(const Graph *graph, int32_t input, int32_t *width)
 				continue;
 			if (node_table_rows(node, i) < least)
 				least = node_table_rows(node, i);
-			if (table->dim[1].plus > widest) /* what a narrow one tells of a token is not its embedding */
+			/* what a narrow table tells of a token is not its embedding */
+			if (table->rank > 1 && table->dim[1].plus > widest)
 				*width = (int32_t)(widest = table->dim[1].plus);
 		}
 	}

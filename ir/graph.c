@@ -378,6 +378,7 @@ int32_t node_weight(const Node *node)
 int32_t node_lookups(const Node *node)
 {
 	switch (node->op) {
+	case OP_BAG:
 	case OP_EMBED:
 	case OP_EMBED_I8:
 	case OP_EMBED_I4: return 1;

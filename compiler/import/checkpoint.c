@@ -142,6 +142,8 @@ int32_t checkpoint_open(const ModelDesc *desc, const char *const *search, Tensor
 Module *description_build(const ModelDesc *desc, const LoadOptions *options, Diag *diag)
 {
 	TensorFile **files;
+	if (!desc->family->words) /* its weights are in its config.json */
+		return family_build(desc, NULL, 0, options, diag);
 	int32_t count = checkpoint_open(desc, options->search, &files, diag);
 	Module *module = count ? family_build(desc, files, count, options, diag) : NULL;
 	free(files);

@@ -297,6 +297,10 @@ static bool exists(const ModelDesc *desc, const char *name)
 static bool find_files(HfReader *r)
 {
 	ModelDesc *desc = r->desc;
+	if (!desc->family->words) {
+		desc->weights = desc->tokenizer = "config.json";
+		return true;
+	}
 	if (exists(desc, "model.safetensors"))
 		desc->weights = "model.safetensors";
 	else if (exists(desc, "model.safetensors.index.json"))

@@ -46,6 +46,7 @@ bool sbert_read_normalize(SbertReader *, const char *folder);
 struct ModuleDesc *sbert_add_module(SbertReader *, ModuleKind, const char *folder);
 /* word_embeddings.c */
 bool sbert_read_words(SbertReader *, const char *folder);
+bool sbert_read_bag(SbertReader *, const char *folder);
 bool sbert_read_word_weights(SbertReader *, const char *folder);
 bool sbert_read_cnn(SbertReader *, const char *folder);
 bool sbert_read_lstm(SbertReader *, const char *folder);

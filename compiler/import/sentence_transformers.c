@@ -66,7 +66,6 @@ static const struct {
 	const char *type, *why;
 } refused[] = {
 	{"Asym", "it takes other modules for queries than for documents; build the route of one of them"},
-	{"BoW", "it counts words, and has no encoder"},
 	{"CLIPModel", "images are not supported"},
 	{"SparseStaticEmbedding", "it has no encoder; --route=NAME builds another route of a Router"},
 	{"MultiVectorMask", "only a MultiVectorEncoder may have it, once, and before HierarchicalTokenPooling"},
@@ -82,6 +81,7 @@ static const struct {
 } modules[] = {
 	{"Transformer", STAGE_START, STAGE_START, STAGE_ENCODER, read_transformer},
 	{"StaticEmbedding", STAGE_START, STAGE_START, STAGE_POOLING, read_static},
+	{"BoW", STAGE_START, STAGE_START, STAGE_POOLING, sbert_read_bag},
 	{"WordEmbeddings", STAGE_START, STAGE_START, STAGE_ENCODER, sbert_read_words},
 	{"WordWeights", STAGE_ENCODER, STAGE_ENCODER, STAGE_ENCODER, sbert_read_word_weights},
 	{"CNN", STAGE_ENCODER, STAGE_ENCODER, STAGE_ENCODER, sbert_read_cnn},
@@ -122,7 +122,8 @@ static bool read_typed(SbertReader *r, const char *type, const char *folder, siz
 				"module %zu, %s, is not supported: %s", at, refused[i].type, refused[i].why);
 	return diag_error_in(r->diag, EXIT_UNSUPPORTED, r->path, 0,
 		"module type \"%.80s\" is not supported; known: Transformer, Pooling, StaticEmbedding, "
-		"WordEmbeddings, WordWeights, CNN, LSTM, WeightedLayerPooling, Dense, LayerNorm, Dropout, Normalize, "
+		"WordEmbeddings, WordWeights, CNN, LSTM, BoW, WeightedLayerPooling, Dense, LayerNorm, Dropout, "
+		"Normalize, "
 		"MLMTransformer, SpladePooling, SparseAutoEncoder",
 		type);
 }

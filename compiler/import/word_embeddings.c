@@ -68,6 +68,39 @@ json_t *words_config(ModelDesc *desc, const char *directory, SbertEncoder *encod
 	return config;
 }
 
+/* ---- BoW ------------------------------------------------------------------------------------- */
+
+bool sbert_read_bag(SbertReader *r, const char *folder)
+{
+	if (*folder)
+		r->sbert->directory = mem_printf(r->desc->mem, "%s/%s", r->root, folder);
+	r->sbert->make = bag_config;
+	r->head->pooling = pooling_words[POOL_FIRST]; /* it has one row */
+	const char *path = mem_printf(r->desc->mem, "%s/config.json", r->sbert->directory);
+	json_t *json = json_read(path, JSON_WORDS_BYTES_MAX, 0, r->diag);
+	keys_check(KEYS_WORDS, json, r->desc, path, r->diag);
+	json_decref(json);
+	return json
+		&& (!r->sbert->scores
+			|| diag_error_in(
+				r->diag, EXIT_UNSUPPORTED, r->path, 0, "BoW in a CrossEncoder is not supported"));
+}
+
+json_t *bag_config(ModelDesc *desc, const char *directory, SbertEncoder *encoder, Diag *diag)
+{
+	const char *path = mem_printf(desc->mem, "%s/config.json", directory);
+	json_t *json = json_read(path, JSON_WORDS_BYTES_MAX, 0, diag), *config = NULL;
+	const size_t words = json_array_size(json_object_get(json, "vocab"));
+	(void)encoder;
+	if (json && words > 0)
+		config = json_pack("{s:s, s:I, s:I}", "model_type", "bag-of-words", "vocab_size", (json_int_t)words,
+			"hidden_size", (json_int_t)words);
+	else if (json)
+		diag_error_in(diag, EXIT_INPUT, path, 0, "has no list of words \"vocab\"");
+	json_decref(json);
+	return config;
+}
+
 /* ---- the modules after it -------------------------------------------------------------------- */
 
 static bool add(SbertReader *r, ModuleKind kind, const char *folder)
@@ -85,7 +118,7 @@ static bool add(SbertReader *r, ModuleKind kind, const char *folder)
 static json_t *read_named(SbertReader *r, const char *folder, const char *name, const char **path)
 {
 	*path = mem_printf(r->desc->mem, "%s/%s/%s", r->root, folder, name);
-	json_t *json = json_read(*path, JSON_CONFIG_BYTES_MAX, 0, r->diag);
+	json_t *json = json_read(*path, JSON_WORDS_BYTES_MAX, 0, r->diag);
 	if (json && !json_is_object(json)) {
 		diag_error_in(r->diag, EXIT_INPUT, *path, 0, "is not a JSON object");
 		json_decref(json);

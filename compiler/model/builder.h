@@ -172,6 +172,7 @@ Value *build_modules(Builder *, const HeadDesc *, bool each, Value *x, const cha
 Value *build_normalize(Builder *, Value *x, const char *origin);
 /* word_modules.c: modules over words, and the sum of the rows over the sum of the words' weights, or over its
  * square root. */
+Value *build_bag(Builder *);
 Value *build_word_weights(Builder *, const struct ModuleDesc *, Value *x, const char *origin);
 Value *build_word_convs(Builder *, const struct ModuleDesc *, Value *x, const char *origin);
 Value *build_word_lstm(Builder *, const struct ModuleDesc *, Value *x, const char *origin);

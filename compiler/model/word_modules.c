@@ -33,8 +33,8 @@ static bool check_numbers(const json_t *weights, const char *path, Diag *diag)
 	return true;
 }
 
-/* The weight of each token f32[V,1], from the words of `vocab`. NULL and a message on error. */
-static Value *weight_table(Builder *b, const json_t *json, const char *path, const char *origin)
+/* The weight of each token, from the words of `vocab`: V numbers. NULL and a message on error. */
+static Tensor *weight_table(Builder *b, const json_t *json, const char *path, Type type)
 {
 	const json_t *words = json_object_get(json, "vocab"), *weights = json_object_get(json, "word_weights");
 	const int32_t vocab = b->desc->vocab;
@@ -47,25 +47,26 @@ static Value *weight_table(Builder *b, const json_t *json, const char *path, con
 			json_array_size(words), vocab);
 		return NULL;
 	}
-	Tensor *table = tensor_new(b->module, NULL, type_make(DT_F32, 2, dim_number(vocab), dim_number(1)));
+	Tensor *table = tensor_new(b->module, NULL, type);
 	for (int32_t id = 0; id < vocab; id++) {
 		const char *word = json_string_value(json_array_get(words, (size_t)id));
 		tensor_set(table, id, weight_of(b, weights, word ? word : "", unknown));
 	}
-	return graph_const(b->graph, NULL, table, origin);
+	return table;
 }
 
 Value *build_word_weights(Builder *b, const struct ModuleDesc *module, Value *x, const char *origin)
 {
 	char *path = path_in(b, module, "config.json");
-	json_t *json = path ? json_read(path, JSON_CONFIG_BYTES_MAX, JSON_DECODE_INT_AS_REAL, b->diag) : NULL;
-	Value *table = json ? weight_table(b, json, path, origin) : NULL;
+	json_t *json = path ? json_read(path, JSON_WORDS_BYTES_MAX, JSON_DECODE_INT_AS_REAL, b->diag) : NULL;
+	const Type type = type_make(DT_F32, 2, dim_number(b->desc->vocab), dim_number(1));
+	const Tensor *table = json ? weight_table(b, json, path, type) : NULL;
 	json_decref(json);
 	if (!table) {
 		b->failed = true;
 		return NULL;
 	}
-	b->token_weights = build_embed(b, table, b->ids, origin);
+	b->token_weights = build_embed(b, graph_const(b->graph, NULL, table, origin), b->ids, origin);
 	return build_binary(b, OP_MUL, x, b->token_weights, origin);
 }
 
@@ -79,6 +80,35 @@ Value *build_weighted_mean(Builder *b, Value *rows, bool root, const char *origi
 		  *divisor = build_binary(b, OP_ADD, above, build_scalar(b, least), origin);
 	return build_binary(b, OP_DIV, build_op(b, OP_POOL, &rows, 1, &sum, origin),
 		root ? build_unary(b, OP_SQRT, divisor, origin) : divisor, origin);
+}
+
+/* The bag of words f32[1,V]; without cumulative_term_frequency a word counts once. */
+Value *build_bag(Builder *b)
+{
+	static const char origin[] = "words";
+	const Type type = type_make(DT_F32, 1, dim_number(b->desc->vocab));
+	bool every = true;
+	char *path = file_find(b->desc->directory, b->desc->weights, b->options->search, b->module->mem, b->diag);
+	json_t *json = path ? json_read(path, JSON_WORDS_BYTES_MAX, JSON_DECODE_INT_AS_REAL, b->diag) : NULL;
+	Tensor *table = json && json_member_bool(json, "cumulative_term_frequency", &every, path, b->diag)
+		? weight_table(b, json, path, type)
+		: NULL;
+	json_decref(json);
+	if (!table) {
+		b->failed = true;
+		return NULL;
+	}
+	Value *weights = graph_const(b->graph, NULL, table, origin);
+	if (every)
+		return build_op(b, OP_BAG, (Value *[]){weights, b->ids}, 2, NULL, origin);
+	Tensor *ones = tensor_new(b->module, NULL, type);
+	for (int32_t i = 0; i < b->desc->vocab; i++)
+		tensor_set(ones, i, 1);
+	Value *one = build_scalar(b, 1),
+		  *count = build_op(
+			  b, OP_BAG, (Value *[]){graph_const(b->graph, NULL, ones, origin), b->ids}, 2, NULL, origin),
+		  *missing = build_unary(b, OP_RELU, build_binary(b, OP_SUB, one, count, origin), origin);
+	return build_binary(b, OP_MUL, build_binary(b, OP_SUB, one, missing, origin), weights, origin);
 }
 
 /* ---- CNN and LSTM ---------------------------------------------------------------------------- */

@@ -4,7 +4,7 @@
 #include <jansson.h>
 #include "files.h"
 
-enum { JSON_DEPTH_MAX = 64, JSON_CONFIG_BYTES_MAX = 16 << 20 };
+enum { JSON_DEPTH_MAX = 64, JSON_CONFIG_BYTES_MAX = 16 << 20, JSON_WORDS_BYTES_MAX = 64 << 20 };
 
 /* Reads a JSON object or array from a file of at most `limit` bytes, nested at most JSON_DEPTH_MAX deep,
  * without duplicate keys. flags: of json_loadb, such as JSON_DECODE_INT_AS_REAL. Free it with json_decref.

@@ -220,6 +220,8 @@ static const TokenizerModel *older_form(const char *path)
 {
 	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
 	const size_t length = strlen(name);
+	if (strcmp(name, "config.json") == 0) /* of BoW, which also lists its words */
+		return &words_tokenizer;
 	for (int32_t i = 0; tokenizer_models[i]; i++)
 		for (int32_t k = 0; main_file(tokenizer_models[i], k); k++)
 			if (strcmp(name, main_file(tokenizer_models[i], k)) == 0)

@@ -35,6 +35,18 @@ static bool embed_rows(
 	return good;
 }
 
+bool eval_BAG(const Node *node, const EvalArray *const *args, EvalArray *results, Diag *diag)
+{
+	for (int64_t t = 0; t < args[1]->count; t++) {
+		const int64_t id = (int64_t)eval_at(args[1], t);
+		if (id < 0 || id >= args[0]->count)
+			return node_error(node, diag, "id %lld of token %lld is outside the table of %lld rows",
+				(long long)id, (long long)t, (long long)args[0]->count);
+		results[0].v[id] += eval_at(args[0], id);
+	}
+	return true;
+}
+
 bool eval_EMBED(const Node *node, const EvalArray *const *args, EvalArray *results, Diag *diag)
 {
 	return embed_rows(node, args[0], args[1], false, &results[0], diag);

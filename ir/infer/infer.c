@@ -63,6 +63,16 @@ bool expect_table(const Node *node, int i, Diag *diag)
 	return expect_float(node, i, diag) && expect_rank(node, i, 2, 2, diag) && expect_ids(node, i + 1, diag);
 }
 
+bool infer_BAG(const Node *node, Type results[RESULTS_MAX], Diag *diag)
+{
+	if (!expect_float(node, 0, diag) || !expect_rank(node, 0, 1, 1, diag) || !expect_ids(node, 1, diag))
+		return false;
+	if (!dim_is_number(arg_type(node, 0)->dim[0]))
+		return node_error(node, diag, "%s is %s, expected a number for each id", ARG_TEXT(0));
+	results[0] = type_make(DT_F32, 2, dim_number(1), arg_type(node, 0)->dim[0]);
+	return true;
+}
+
 /* A table packed like the weight of a linear: [P,H,panel] for `width` rows. */
 static bool expect_packed_table(const Node *node, Diag *diag)
 {

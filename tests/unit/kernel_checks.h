@@ -430,6 +430,7 @@ static const struct {
 	{"rotary", check_rotary},
 	{"tensor", check_tensor},
 	{"convolve", check_convolve},
+	{"bag", check_bag},
 	{"fourier", check_fourier},
 	{"recurrent", check_recurrent},
 	{"quantize", check_quantize},

@@ -284,6 +284,21 @@ static void check_convolve(void)
 	}
 }
 
+static void check_bag(void)
+{
+	static const float weights[] = {1, -2, 0.5f, 3};
+	static const int32_t ids[] = {3, 1, 3, 0, 3};
+	static const float want[] = {1, -2, 0, 9}, none[] = {0, 0, 0, 0};
+	float y[5] = {7, 7, 7, 7, 7};
+	bag_f32__scalar(y, weights, ids, 5, 4);
+	for (int i = 0; i < 4; i++)
+		check_near("bag_f32__scalar", "word", i, y[i], want[i], 1, 0);
+	bag_f32__scalar(y, weights, ids, 0, 4);
+	for (int i = 0; i < 4; i++)
+		check_near("bag_f32__scalar", "no tokens", i, y[i], none[i], 1, 0);
+	check_near("bag_f32__scalar", "behind", 4, y[4], 7, 1, 0);
+}
+
 static void check_fourier(void)
 {
 	enum { MOST = 67, H = 3 };

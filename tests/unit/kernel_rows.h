@@ -37,6 +37,7 @@
 #include "runtime/kernels/rotary__scalar.c"
 #include "runtime/kernels/tensor__scalar.c"
 #include "runtime/kernels/convolve__scalar.c"
+#include "runtime/kernels/bag__scalar.c"
 #include "runtime/kernels/fourier__scalar.c"
 #include "runtime/kernels/recurrent__scalar.c"
 #include "runtime/kernels/recurrent__avx2.c"

@@ -5,7 +5,7 @@ import json
 import numpy as np
 from sbert import *
 from sentence_transformers.sentence_transformer.modules import (
-    CNN, LSTM, Dense, Normalize, Pooling, WordEmbeddings, WordWeights
+    CNN, LSTM, BoW, Dense, Normalize, Pooling, WordEmbeddings, WordWeights
 )
 from sentence_transformers.sentence_transformer.modules.tokenizer import (
     TransformersTokenizerWrapper, WhitespaceTokenizer
@@ -50,7 +50,7 @@ def embeds(name, *modules):
     lines = run(path, input="".join(f"{t}\n" for t in TEXTS).encode()).stdout.decode().splitlines()
     tokenizer = model[0].tokenizer
     for text, line in zip(TEXTS, lines, strict=True):
-        if tokenizer.tokenize(text) or len(modules) == 2:  # without tokens, modules get padding
+        if tokenizer.tokenize(text) or len(modules) <= 2:  # without tokens, modules get padding
             compare(json.loads(line), model.encode([text])[0], (name, text))
     return home
 
@@ -66,11 +66,19 @@ backbone = AutoTokenizer.from_pretrained(once("encoder", 3))
 wrapped = WordEmbeddings(TransformersTokenizerWrapper(backbone), r.standard_normal((len(backbone), 6)))
 embeds("wrapped", wrapped, LSTM(6, 4, bidirectional=False), Pooling(4, "mean"))
 
+some = {w: float(r.uniform(0.1, 2)) for w in WORDS[::2]} | {"cat": 3}
+embeds("bag", BoW(WORDS, some, 0.5))
+once_each = embeds("bag-once", BoW(WORDS, some, cumulative_term_frequency=False), Dense(len(set(WORDS)), 5))
+
 # the description says the same as the directory
 described = TMP / "described.xml"
 bertc("describe", home, "-o", described)
 xml = build(described, TMP / "xml.program", "--cpu=baseline", f"--search={home}")
 assert run(xml, "the cat").stdout == run(TMP / "layers.program", "the cat").stdout
+bertc("describe", once_each, "-o", described)
+places = [f"--search={p}" for p in (once_each, *once_each.glob("0_*"))]
+xml = build(described, TMP / "xml.program", "--cpu=baseline", *places)
+assert run(xml, "the cat").stdout == run(TMP / "bag-once.program", "the cat").stdout
 
 for name, config, keys, word in (
     ("even", CNN(12, 5, [2]), None, "odd"),
