@@ -56,6 +56,7 @@ typedef struct EmitOptions {
 	bool is_static;
 	const char *sysroot, *cc, *save_temps;
 	const char *labels, *pattern; /* of zero-shot classification (runtime/zero_shot.c); NULL: none */
+	char *ranges;                 /* of embeddings (runtime/embeddings.c); NULL: none */
 	const char *about_json;       /* object text: model hash, passes, sizes, verify figures */
 	bool no_cache;                /* compile everything, keep nothing */
 	bool quiet;

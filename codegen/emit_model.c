@@ -208,6 +208,7 @@ static void print_model(const Emitter *e, FILE *c)
 	fprintf(c, o->tokenizer ? "\t.tokenizer = &%s_tokenizer,\n" : "\t.tokenizer = NULL,\n", o->name);
 	print_text(c, "labels", o->labels);
 	print_text(c, "pattern", o->pattern);
+	print_text(c, "ranges", o->ranges);
 	print_text(c, "similarity", module_meta(e->module, META_SIMILARITY));
 	print_text(c, "unknown_keys", module_meta(e->module, META_UNKNOWN_KEYS));
 	fprintf(c, "\t.variants = %s_variants, .nvariants = %d,\n", o->name, (int)e->nvariants);

@@ -200,8 +200,9 @@ typedef enum Task {
 /* An answer is a vector, and two texts are compared by the vectors of each. */
 static inline bool task_embeds(Task task) { return task == TASK_EMBED || task == TASK_SPARSE; }
 typedef enum Problem { PROBLEM_SINGLE, PROBLEM_MULTI, PROBLEM_REGRESSION, PROBLEM_COUNT } Problem;
-extern const char *const task_names[TASK_COUNT]; /* "classify" "tag" "embed" "rank" "qa" "fill-mask" "choice"
-													"multi-vector" "sparse" */
+/* "classify" "tag" "embed" "rank" "qa" "fill-mask" "choice" "multi-vector" "sparse"; behind them "zero-shot",
+ * which only the option --task takes: TASK_CLASSIFY with labels of the program */
+extern const char *const task_names[TASK_COUNT + 1];
 extern const char *const problem_names[PROBLEM_COUNT]; /* "single" "multi" "regression" */
 
 typedef struct Head {

@@ -18,7 +18,7 @@ const OpInfo op_info[OP_COUNT] = {
 
 _Static_assert(AI_COUNT <= 32, "Attrs.has is a mask of 32 bits");
 
-const char *const task_names[TASK_COUNT] = {
+const char *const task_names[TASK_COUNT + 1] = {
 	[TASK_CLASSIFY] = "classify",
 	[TASK_TAG] = "tag",
 	[TASK_EMBED] = "embed",
@@ -28,6 +28,7 @@ const char *const task_names[TASK_COUNT] = {
 	[TASK_CHOICE] = "choice",
 	[TASK_MULTI_VECTOR] = "multi-vector",
 	[TASK_SPARSE] = "sparse",
+	[TASK_COUNT] = "zero-shot",
 };
 const char *const problem_names[PROBLEM_COUNT] = {
 	[PROBLEM_SINGLE] = "single",

@@ -89,14 +89,15 @@ RT_FN int embedding_check(RtProgram *p)
 			p, "--dim, --precision, --ranges and --similarity are only for embeddings, not for --logits");
 	if (o->similarity && (o->ids || o->raw || o->precision))
 		return program_usage(p, "--similarity excludes --ids, --raw and --precision");
-	if (coded != (o->ranges != NULL))
+	const char *ranges = o->ranges ? o->ranges : m->ranges;
+	if (coded ? !ranges : o->ranges != NULL)
 		return program_usage(p,
 			"--precision=int8 and uint8 need --ranges, and only they; --precision=ranges prints those of the "
 			"texts that it reads");
 	for (int32_t h = 1; coded && o->json && h < m->nheads; h++)
 		if (m->heads[h].task == RT_TASK_EMBED)
 			return program_usage(p, "--ranges are those of one head; choose it with --task");
-	if (coded && !embedding_read_ranges(p, o->ranges, embedding_width(p, m->heads)))
+	if (coded && !embedding_read_ranges(p, ranges, embedding_width(p, m->heads)))
 		return program_usage(p,
 			"--ranges: expected [[LEAST, ...], [MOST, ...]] with %d finite numbers each, LEAST <= MOST",
 			(int)embedding_width(p, m->heads));

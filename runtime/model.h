@@ -144,7 +144,9 @@ typedef struct RtModel {
 	int32_t nheads;
 	const RtOptionInfo *options;
 	int32_t noptions;                 /* options of the model itself */
-	const char *labels, *pattern;     /* zero-shot classification: --labels and --template; NULL: not given */
+	const char *labels, *pattern;     /* zero-shot classification: --labels and --template; NULL: not given;
+									   * labels "": they	 must be given */
+	const char *ranges;               /* of embeddings: --ranges; NULL: not given */
 	const char *unknown_keys;         /* of the model's files, for --help; NULL: none */
 	const char *similarity;           /* of embeddings; NULL: cosine */
 	int32_t exits;                    /* 1: texts may end early */

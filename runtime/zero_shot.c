@@ -75,6 +75,8 @@ RT_FN int zero_shot_check(RtProgram *p)
 	RtOptions *o = &p->options;
 	if (!o->labels && !o->ids && !o->logits && !o->hidden && !o->query)
 		o->labels = m->labels;
+	if (o->labels && !*o->labels)
+		return program_usage(p, "this program is for zero-shot classification: give --labels");
 	if (o->labels && !o->pattern)
 		o->pattern = m->pattern;
 	const char *pattern = o->pattern ? o->pattern : "This example is {}.", *gap = strstr(pattern, "{}");

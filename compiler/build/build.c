@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "build.h"
+#include "baked.h"
 #include "compiler/export/export.h"
 #include "compiler/support/files.h"
 #include "tunings.h"
@@ -271,7 +272,7 @@ static bool emit_code(const BuildOptions *options, const Loaded *loaded, const T
 	char *name = options->result.name ? checked_strdup(options->result.name)
 									  : c_identifier_from_path(options->result.out);
 	char *about = about_text(options, loaded, target, name, pipeline, ledger, diag);
-	const EmitOptions emit = {
+	EmitOptions emit = {
 		.kind = options->result.emit,
 		.out = options->result.out,
 		.name = name,
@@ -281,7 +282,7 @@ static bool emit_code(const BuildOptions *options, const Loaded *loaded, const T
 		.tokenizer = loaded->tokenizer,
 		.weights_inline = options->result.weights_inline,
 		.pack_small = options->result.pack_small,
-		.labels = options->result.labels,
+		.labels = options->result.zero_shot && !options->result.labels ? "" : options->result.labels,
 		.pattern = options->result.pattern,
 		.is_static = options->result.is_static != 0,
 		.sysroot = options->result.sysroot,
@@ -293,43 +294,14 @@ static bool emit_code(const BuildOptions *options, const Loaded *loaded, const T
 	};
 	if (options->progress)
 		progress_show(options->result.emit == EMIT_C ? "writing C" : "compiling", 0, 1);
-	const bool good = about && emit_module(loaded->module, &emit, diag);
+	const bool good = about && baked_ranges(&options->result, loaded, &emit.ranges, diag)
+		&& emit_module(loaded->module, &emit, diag);
 	if (options->progress)
 		progress_clear();
+	free(emit.ranges);
 	free(about);
 	free(name);
 	return good;
-}
-
-/* --labels and --template, as runtime/zero_shot.c reads them. */
-static bool labels_check(const ResultOptions *result, Diag *diag)
-{
-	const char *gap = result->pattern ? strstr(result->pattern, "{}") : NULL;
-	if (result->pattern && !result->labels)
-		return diag_error(diag, EXIT_USAGE, 0, "--template needs --labels");
-	if (result->labels && result->emit != EMIT_EXE && result->emit != EMIT_C)
-		return diag_error(
-			diag, EXIT_USAGE, 0, "--labels is for programs: only --emit=exe and --emit=c make one");
-	if (result->pattern && (!gap || strstr(gap + 2, "{}")))
-		return diag_error(
-			diag, EXIT_USAGE, 0, "--template=%s: expected one {}, where the label goes", result->pattern);
-	for (const char *at = result->labels, *comma; at; at = comma ? comma + 1 : NULL) {
-		comma = strchr(at, ',');
-		at += strspn(at, " ");
-		if (!*at || at == comma)
-			return diag_error(diag, EXIT_USAGE, 0, "--labels=%s: a label is empty", result->labels);
-	}
-	return true;
-}
-
-/* Zero-shot classification needs a classifier of pairs with several labels. */
-static bool labels_fit(const Loaded *loaded, Diag *diag)
-{
-	const Head *head = loaded->module->nheads > 0 ? &loaded->module->heads[0] : NULL;
-	return (head && head->task == TASK_CLASSIFY && head->nlabels > 1 && loaded->tokenizer
-			   && loaded->tokenizer->npair > 0)
-		|| diag_error(diag, EXIT_UNSUPPORTED, 0,
-			"--labels is only for classifiers of pairs, such as models for natural language inference");
 }
 
 /* Reports invalid options before any work is done. */
@@ -355,7 +327,7 @@ bool build_check(const BuildOptions *options, Diag *diag)
 	if (options->result.pack_small && emits_graph(options))
 		return diag_error(diag, EXIT_USAGE, 0,
 			"--pack=small is for weights in programs and libraries, not for graphs and checkpoints");
-	if (!labels_check(&options->result, diag))
+	if (!baked_check(&options->result, diag))
 		return false;
 	if (options->result.name && !c_is_identifier(options->result.name))
 		return diag_error(diag, EXIT_USAGE, 0,
@@ -371,7 +343,7 @@ bool build_loaded(const BuildOptions *options, Loaded *loaded, Ledger *ledger, D
 	if (!build_check(options, diag)
 		|| !target_find(options->result.target, options->result.cpu, &target, diag)
 		|| (options->run.tune && !options->hooks->tune_check(&target, diag))
-		|| (options->result.labels && !labels_fit(loaded, diag)))
+		|| !baked_fits(&options->result, loaded, diag))
 		return false;
 	char *pipeline = NULL;
 	Ledger own = {0}; /* --about has it even if the caller does not ask for it */

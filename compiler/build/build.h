@@ -28,6 +28,8 @@ typedef struct ResultOptions {
 	int is_static; /* -1: default (yes for exe) */
 	bool weights_inline, pack_small;
 	const char *labels, *pattern; /* --labels, --template of zero-shot classification; NULL: none */
+	const char *ranges;           /* a file: --ranges of embeddings; NULL: none */
+	bool zero_shot;               /* --task=zero-shot */
 	bool no_cache;                /* compile all code anew, keep no objects */
 } ResultOptions;
 

@@ -30,6 +30,15 @@ static void set_level(const CommandOption *option, void *options, char *text, st
 	build->run.level_given = true;
 }
 
+/* Zero-shot classification is a use of a classifier (build/baked.c). */
+static void set_task(const CommandOption *option, void *options, char *text, struct argp_state *state)
+{
+	(void)option, (void)state;
+	BuildOptions *build = options;
+	build->result.zero_shot = strcmp(text, task_names[TASK_COUNT]) == 0;
+	build->load.task = build->result.zero_shot ? task_names[TASK_CLASSIFY] : text;
+}
+
 static void add_search(const CommandOption *option, void *options, char *text, struct argp_state *state)
 {
 	BuildOptions *build = options;
@@ -55,9 +64,10 @@ const CommandOption build_table[] = {
 	{"emit", "KIND", "exe (default), lib, shared, obj, c, bir or checkpoint", OUT(emit), WORDS(emit_names)},
 	{"name", "NAME", "prefix of the C functions, an identifier (default: from OUT)", OUT(name)},
 	{"task", "TASK",
-		"classify, tag, embed, rank, qa, fill-mask, choice, multi-vector or sparse (default: from the "
+		"classify, tag, embed, rank, qa, fill-mask, choice, multi-vector, sparse, or zero-shot: classify "
+		"with labels that the program gets by --labels (default: from the "
 		"checkpoint)",
-		LOAD(task), WORDS(task_names)},
+		.call = set_task, WORDS(task_names)},
 	{"merge", "NAME=DIR,...",
 		"one program for several tasks that share the base MODEL; DIR has a checkpoint, or a "
 		"delta.safetensors that changes the base",
@@ -78,6 +88,9 @@ const CommandOption build_table[] = {
 		"zero-shot classification: labels stored in the program, which chooses among them unless its own "
 		"--labels gives others",
 		OUT(labels)},
+	{"ranges", "FILE",
+		"embeddings: the program's --ranges for int8 and uint8, as its --precision=ranges prints them",
+		OUT(ranges)},
 	{"template", "TEXT", "with --labels: the hypothesis, in which each label replaces {}", OUT(pattern)},
 	{.doc = "Passes and numbers:", .group = 2},
 	{"passes", "PIPELINE", "pass pipeline, such as O2,quantize-int8; see `bertc passes`", .call = set_passes},

@@ -117,6 +117,18 @@ for dim in None, 11:
         [code] = lines(path, TEXTS[:1], *options, "--json")
         assert (np.array(code["embedding"], want.dtype) == want[0]).all()
 whole = json.dumps(ranges)
+(TMP / "ranges.json").write_text(json.dumps([plain[:3].min(0).tolist(), plain[:3].max(0).tolist()]))
+baked = build(TMP / "manhattan", TMP / "baked", "--cpu=baseline", f"--ranges={TMP / 'ranges.json'}")
+for cut in [], ["--dim=11"]:
+    want = lines(path, TEXTS, "--precision=int8", "--ranges", (TMP / "ranges.json").read_text(), *cut)
+    assert lines(baked, TEXTS, "--precision=int8", *cut) == want
+given = ["--precision=uint8", "--dim=2", "--ranges=[[0, -1], [0.5, 1]]"]
+assert lines(baked, TEXTS, *given) == lines(path, TEXTS, *given)
+assert (np.array(lines(baked, TEXTS), np.float32) == plain).all()
+for bad in "", "{}", whole, "[[1], [2]]", json.dumps([[1] * plain.shape[1], [0.5] * plain.shape[1]]):
+    (TMP / "bad.json").write_text(bad)
+    p = bertc("build", TMP / "manhattan", "-o", TMP / "none", f"--ranges={TMP / 'bad.json'}", check=False)
+    assert p.returncode == 3 and b"bad.json" in p.stderr, (bad, p.returncode, p.stderr)
 for bad in "", "[[1], [2]]", "[[1]]", whole.replace("[[", "[[1e99, "), "[[2]" + whole[1:], whole[:-2]:
     fails(path, "--precision=int8", "--dim=11", "--ranges", bad)
 width = plain.shape[1]

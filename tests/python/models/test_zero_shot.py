@@ -102,6 +102,15 @@ def main():
     want = answers(plain, "--labels", LABELS, "--template", "a {} b", "--json")
     assert answers(baked, "--json") == want and answers(baked, "--logits") == answers(plain, "--logits")
     assert answers(baked, "--labels", "b") == answers(plain, "--labels", "b", "--template", "a {} b")
+    zero = build(TMP / "bert-0", TMP / "zero", "--cpu=baseline", "--task=zero-shot")
+    assert "give --labels" in answers(zero, code=2)[1]
+    assert answers(zero, "--labels", LABELS) == answers(plain, "--labels", LABELS)
+    assert answers(zero, "--logits") == answers(plain, "--logits")
+    named = ["--task=zero-shot", f"--labels={LABELS}", "--template=a {} b"]
+    assert answers(build(TMP / "bert-0", TMP / "named", "--cpu=baseline", *named), "--json") == want
+    other = TMP / "bert-3"
+    p = bertc("build", other, "-o", TMP / "none", "--task=zero-shot", check=False)
+    assert p.returncode == 4 and b"entail" in p.stderr, p.stderr
     for options, code in (
         (["--labels=a,,b"], 2),
         (["--labels=a", "--template=a"], 2),
