@@ -118,14 +118,17 @@ bool sbert_read_layer_pooling(SbertReader *r, const char *folder)
 {
 	const char *path = mem_printf(r->desc->mem, "%s/config.json", r->sbert->directory);
 	bool states = false;
-	(void)folder;
 	json_t *json = json_read(path, JSON_CONFIG_BYTES_MAX, 0, r->diag);
 	bool good = json && json_member_bool(json, "output_hidden_states", &states, path, r->diag);
 	json_decref(json);
-	if (good && states)
-		good = diag_error_in(r->diag, EXIT_UNSUPPORTED, r->path, 0,
-			"module WeightedLayerPooling is not supported: it reads the states of all layers");
-	return good;
+	if (!good || !states)
+		return good;
+	struct ModuleDesc *module = sbert_add_module(r, MODULE_LAYERS, folder);
+	if (!module)
+		return false;
+	module->each = true;
+	diag_decide(r->diag, "module", "WeightedLayerPooling: output_hidden_states of config.json is true");
+	return true;
 }
 
 /* ---- SpladePooling --------------------------------------------------------------------------- */

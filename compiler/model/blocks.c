@@ -202,8 +202,12 @@ Value *block_post_norm_layers(Builder *b, const LayerNames *names, Value *x)
 {
 	if (b->desc->family->rotary > 0)
 		b->angles = layer_angles(b, &b->desc->rotary);
-	for (int32_t i = 0; i < family_depth(b->desc) && !b->failed; i++)
+	b->states = mem_alloc(b->module->mem, ((size_t)family_depth(b->desc) + 1) * sizeof(Value *));
+	b->states[b->nstates++] = x;
+	for (int32_t i = 0; i < family_depth(b->desc) && !b->failed; i++) {
 		x = block_after_attention(b, names, x, block_attention(b, names, x, i), i);
+		b->states[b->nstates++] = x;
+	}
 	return x;
 }
 

@@ -26,8 +26,10 @@ typedef struct Builder {
 	Value *hidden_keys;      /* hides the tokens that fill queries up (late.c); NULL: there are none */
 	int32_t hid;             /* the number of attentions that do */
 	Value *distances, *rows; /* rows [D,H], and those for distances, i32[2R+1]: layers make `dots` of them */
-	Value *dots[2];       /* tables [D,H] that the layer's queries and keys are multiplied with; NULL: none */
-	int32_t score_parts;  /* the scores are divided by sqrt(score_parts * size of a head); 0 is 1 */
+	Value *dots[2];      /* tables [D,H] that the layer's queries and keys are multiplied with; NULL: none */
+	int32_t score_parts; /* the scores are divided by sqrt(score_parts * size of a head); 0 is 1 */
+	Value **states;      /* of layers with norms at their ends: their input, then the result of each */
+	int32_t nstates;
 	Value *token_weights; /* of WordWeights: f32[S,1]; NULL: a mean counts all tokens alike */
 	const Value *made;    /* the last value computed by a module with a stem (LayerNorm, activation) */
 	const char *maker;    /* that stem: linears that read the value use the module's scales (qat.c) */

@@ -57,6 +57,7 @@ typedef enum ModuleKind {
 	MODULE_WORD_WEIGHTS, /* from here on, always of each token */
 	MODULE_CNN,
 	MODULE_LSTM,
+	MODULE_LAYERS,
 	MODULE_COUNT
 } ModuleKind;
 extern const char *const module_words[MODULE_COUNT]; /* "dense" "layernorm" ... */

@@ -12,7 +12,8 @@ const char *const module_words[MODULE_COUNT] = {[MODULE_DENSE] = "dense",
 	[MODULE_AUTOENCODER] = "autoencoder",
 	[MODULE_WORD_WEIGHTS] = "word-weights",
 	[MODULE_CNN] = "cnn",
-	[MODULE_LSTM] = "lstm"};
+	[MODULE_LSTM] = "lstm",
+	[MODULE_LAYERS] = "layer-pooling"};
 
 /* Copies a tensor into the module with a unique name. Every folder has the same names, such as
  * linear.weight. */
@@ -166,6 +167,32 @@ static Value *build_autoencoder(
 	return build_unary(b, OP_RELU, build_op(b, OP_LINEAR, args, 3, NULL, origin), origin);
 }
 
+/* WeightedLayerPooling: the mean of the last states of the layers, as many as there are weights. */
+static Value *build_layer_pooling(
+	Builder *b, const struct ModuleDesc *module, const TensorFile *file, const char *origin)
+{
+	Value *stored = module_tensor(b, file, module, "layer_weights", true, 0, 0, origin), *sum = NULL;
+	const Tensor *weights = stored ? value_tensor(stored) : NULL;
+	const int64_t count = weights ? weights->type.dim[0].plus : 0;
+	double total = 0;
+	if (!weights)
+		return NULL;
+	if (b->nstates == 0)
+		builder_fail(b, EXIT_UNSUPPORTED, "%s: WeightedLayerPooling is not supported for the family %s",
+			origin, b->desc->family->model_type);
+	else if (count < 1 || count > b->nstates)
+		builder_fail(b, EXIT_INPUT, "%s: layer_weights of %s has %jd numbers, expected 1 to %d for %d layers",
+			origin, where(b, file, module), (intmax_t)count, b->nstates, b->nstates - 1);
+	for (int64_t i = 0; i < count; i++)
+		total += tensor_at(weights, i);
+	for (int64_t i = 0; i < count && !b->failed; i++) {
+		Value *part = build_binary(b, OP_MUL, b->states[b->nstates - count + i],
+			build_scalar(b, tensor_at(weights, i) / total), origin);
+		sum = sum ? build_binary(b, OP_ADD, sum, part, origin) : part;
+	}
+	return sum;
+}
+
 static Value *build_module(Builder *b, const struct ModuleDesc *module, Value *x, const char *origin)
 {
 	const ModelDesc *desc = b->desc;
@@ -189,6 +216,7 @@ static Value *build_module(Builder *b, const struct ModuleDesc *module, Value *x
 	Value *y;
 	switch (module->kind) {
 	case MODULE_DENSE: y = build_dense(b, module, file, x, origin); break;
+	case MODULE_LAYERS: y = build_layer_pooling(b, module, file, origin); break;
 	case MODULE_AUTOENCODER: y = build_autoencoder(b, module, file, x, origin); break;
 	default: y = build_norm(b, module, file, x, origin);
 	}

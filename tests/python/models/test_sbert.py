@@ -75,8 +75,22 @@ set_keys(home_dense, activation_function="torch.nn.modules.activation.RReLU")
 refuses(home_dense.parents[1], "RReLU")
 set_keys(home_dense, activation_function=None, module_output_name="other")
 refuses(home_dense.parents[1], '"other"')
-rewrite_config(TMP / "chain-weighted-nothing", output_hidden_states=True)
-refuses(TMP / "chain-weighted-nothing", "WeightedLayerPooling")
+
+# ---- WeightedLayerPooling: the states of all layers, or of the last ones
+layers = json.loads((once("encoder", 2) / "config.json").read_text())["num_hidden_layers"]
+for start in 0, layers - 1:
+    shares = torch.rand(layers + 1 - start) + 0.1
+    weighted = lambda w: WeightedLayerPooling(w, layers, start, nn.Parameter(shares))
+    home = saved(f"weighted-{start}", 2, weighted, pool("mean"))
+    rewrite_config(home, output_hidden_states=True)
+    embeds(home.name, home)
+described = TMP / "weighted.xml"
+bertc("describe", home, "-o", described)
+xml = build(described, TMP / "weighted.program", "--cpu=baseline", f"--search={home}")
+assert run(xml, "sela moti").stdout == run(build(home, TMP / "again", "--cpu=baseline"), "sela moti").stdout
+home = saved("weighted-too-many", 2, lambda w: WeightedLayerPooling(w, layers + 1, 0), pool("mean"))
+rewrite_config(home, output_hidden_states=True)
+refuses(home, f"layer_weights of 1_WeightedLayerPooling/model.safetensors has {layers + 2} numbers")
 
 # ---- truncate_dim: behind Normalize, and not normalised again
 for dim, width in ((8, 8), (500, 32)):
