@@ -65,7 +65,6 @@ static bool read_mlm(SbertReader *r, const char *folder)
 static const struct {
 	const char *type, *why;
 } refused[] = {
-	{"Asym", "it takes other modules for queries than for documents; build the route of one of them"},
 	{"CLIPModel", "images are not supported"},
 	{"SparseStaticEmbedding", "it has no encoder; --route=NAME builds another route of a Router"},
 	{"MultiVectorMask", "only a MultiVectorEncoder may have it, once, and before HierarchicalTokenPooling"},
@@ -202,6 +201,8 @@ static bool read_route(SbertReader *r, const json_t *json, const char *path)
 static bool read_router(SbertReader *r, const char *folder)
 {
 	char *path = mem_printf(r->desc->mem, "%s/router_config.json", r->root);
+	if (file_is_absent(path)) /* of older versions */
+		path = mem_printf(r->desc->mem, "%s/config.json", r->root);
 	if (r->sbert->routed || *folder || r->stage != STAGE_START)
 		return diag_error_in(r->diag, EXIT_UNSUPPORTED, r->path, 0,
 			"a Router is only supported as the first module, in the root directory");
@@ -234,7 +235,7 @@ static bool read_module(SbertReader *r, const json_t *item, size_t at)
 	if (!folder_is_plain(folder))
 		return diag_error_in(r->diag, EXIT_INPUT, r->path, 0,
 			"path \"%.80s\" of module %zu is not a plain folder name", folder, at);
-	if (strcmp(sbert_last_part(type), "Router") == 0)
+	if (strcmp(sbert_last_part(type), "Router") == 0 || strcmp(sbert_last_part(type), "Asym") == 0)
 		return read_router(r, folder);
 	return read_typed(r, type, folder, at);
 }

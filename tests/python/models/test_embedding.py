@@ -248,6 +248,12 @@ assert p.returncode == 2 and b"known: query, document" in p.stderr, p.stderr
 p = run(BERTC, "describe", TMP / "static", "--route=query", check=False)
 assert p.returncode == 2 and b"has no Router" in p.stderr, p.stderr
 parts = json.loads((home / "router_config.json").read_text())
+older = shutil.copytree(home, TMP / "asym")  # the names of older versions
+(older / "router_config.json").rename(older / "config.json")
+listed = json.loads((older / "modules.json").read_text())
+listed[0]["type"] = "sentence_transformers.models.Asym"
+(older / "modules.json").write_text(json.dumps(listed))
+encodes("Asym", build(older, TMP / "asym.program", "--cpu=baseline", "--route=query"), older, task="query")
 parts["parameters"] = {"allow_empty_key": True}
 (home / "router_config.json").write_text(json.dumps(parts))
 encodes("the first route", program(home), home)
