@@ -286,7 +286,7 @@ const Tensor *module_find_tensor(const Module *, const char *name);
 /* The option that tells how many tokens the prompt takes, which pool does not count. */
 #define OPTION_PROMPT "prompt_tokens"
 #define META_SIMILARITY "similarity"     /* how embeddings are compared; missing: cosine */
-#define META_PLAIN_TOKENS "plain_tokens" /* "true": TOKENIZER_ALONE of compiler/tokenizer/tokenizer.h */
+#define META_PLAIN_TOKENS "plain_tokens" /* a word of compiler/import/load.c */
 void module_set_meta(Module *, const char *key, const char *value);
 const char *module_meta(const Module *, const char *key); /* NULL: there is none */
 Head *module_add_head(Module *, const char *name);        /* the rest zeroed; valid until the next is added */

@@ -14,6 +14,7 @@ const Family family_bag_of_words = {
 	.eps = {NULL, 1e-12},
 	.prefixes = (const char *const[]){"", NULL},
 	.attends = ATTENDS_NONE,
-	.plain_tokens = true,
+	.tokens = TOKENS_ALONE,
+	.bag = true,
 	.encoder = encoder,
 };

@@ -63,6 +63,6 @@ const Family family_static = {
 	.prefixes = (const char *const[]){"", NULL},
 	.words = "embedding",
 	.attends = ATTENDS_NONE,
-	.plain_tokens = true,
+	.tokens = TOKENS_ALONE,
 	.encoder = encoder,
 };

@@ -394,7 +394,7 @@ static void settle_limit(HfReader *r)
 static bool read_limits(HfReader *r)
 {
 	const SbertEncoder *encoder = &r->sbert->encoder;
-	const bool ours = r->sbert->make != NULL; /* it has no other file with a limit */
+	const bool ours = r->sbert->make && r->sbert->make != idf_config; /* it has no other file with a limit */
 	double value = encoder->model_limit < length_is_none ? encoder->model_limit : 0;
 	if (value > 0)
 		r->desc->max_tokens_rule = mem_printf(

@@ -51,6 +51,7 @@ bool sbert_read_late(ModelDesc *, const struct json_t *, const char *path, bool 
 /* static_embedding.c, word_embeddings.c: for Sbert.make. */
 struct json_t *static_config(ModelDesc *, const char *directory, SbertEncoder *, Diag *);
 struct json_t *words_config(ModelDesc *, const char *directory, SbertEncoder *, Diag *);
+struct json_t *idf_config(ModelDesc *, const char *directory, SbertEncoder *, Diag *);
 struct json_t *bag_config(ModelDesc *, const char *directory, SbertEncoder *, Diag *);
 /* cross_encoder.c: true if config.json says that a CrossEncoder was saved. */
 bool hf_is_cross_encoder(const HfReader *);

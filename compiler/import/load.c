@@ -100,6 +100,10 @@ static int print_size(char text[SIZE_TEXT_BYTES], const char *about, int32_t siz
 	return *about ? snprintf(text, SIZE_TEXT_BYTES, about, size) : 0;
 }
 
+/* Values of META_PLAIN_TOKENS. */
+static const char *const token_words[] = {
+	[TOKENS_SPECIAL] = "false", [TOKENS_ALONE] = "true", [TOKENS_PLAIN] = "template"};
+
 /* The origin of the model, for --about and reports. */
 static void set_meta(Module *module, const ModelDesc *desc)
 {
@@ -127,8 +131,8 @@ static void set_meta(Module *module, const ModelDesc *desc)
 		module_set_meta(module, META_LOWERCASE, "1");
 	if (desc->late)
 		description_late_meta(desc, module);
-	if (desc->family && desc->family->plain_tokens)
-		module_set_meta(module, META_PLAIN_TOKENS, "true");
+	if (desc->family && desc->family->tokens)
+		module_set_meta(module, META_PLAIN_TOKENS, token_words[desc->family->tokens]);
 	if (desc->similarity)
 		module_set_meta(module, META_SIMILARITY, desc->similarity);
 	else if (desc->nheads > 0 && strcmp(desc->head[0].task, task_names[TASK_SPARSE]) == 0)
@@ -158,10 +162,19 @@ static bool build_description(const LoadOptions *options, Loaded *loaded, Diag *
 
 /* ---- from a module --------------------------------------------------------------------------- */
 
-static TokenizerReading tokenizer_reading(const LoadOptions *options, bool alone)
+static FamilyTokens module_tokens(const Module *module)
 {
-	if (alone)
+	const char *word = module_meta(module, META_PLAIN_TOKENS);
+	const int at = word ? word_index(word, token_words, TOKENS_PLAIN + 1) : TOKENS_SPECIAL;
+	return at < 0 ? TOKENS_ALONE : (FamilyTokens)at;
+}
+
+static TokenizerReading tokenizer_reading(const LoadOptions *options, FamilyTokens tokens)
+{
+	if (tokens == TOKENS_ALONE)
 		return TOKENIZER_ALONE;
+	if (tokens == TOKENS_PLAIN)
+		return TOKENIZER_PLAIN;
 	return options->transformers5 ? TOKENIZER_FIVE : TOKENIZER_FILES;
 }
 
@@ -178,7 +191,8 @@ static TokenizerDesc *lowered(TokenizerDesc *tokenizer, const char *path, Diag *
 TokenizerDesc *description_tokenizer(
 	const ModelDesc *desc, const LoadOptions *options, MemArena *mem, Diag *diag)
 {
-	const TokenizerReading reading = tokenizer_reading(options, desc->family && desc->family->plain_tokens);
+	const TokenizerReading reading = tokenizer_reading(
+		options, desc->family ? desc->family->tokens : TOKENS_SPECIAL);
 	TokenizerDesc *tokenizer = tokenizer_import(
 		desc->directory, desc->tokenizer, options->search, reading, mem, diag);
 	for (int task = 0; tokenizer && desc->late && task < LATE_COUNT; task++)
@@ -211,7 +225,7 @@ static bool load_tokenizer(const LoadOptions *options, Loaded *loaded, Diag *dia
 		loaded->tokenizer = description_tokenizer(desc, options, loaded->mem, diag);
 	else
 		loaded->tokenizer = tokenizer_import(directory ? directory : ".", name, options->search,
-			tokenizer_reading(options, module_meta(module, META_PLAIN_TOKENS) != NULL), loaded->mem, diag);
+			tokenizer_reading(options, module_tokens(module)), loaded->mem, diag);
 	for (int i = 0; !desc && loaded->tokenizer && i < LATE_COUNT; i++) {
 		const char *prefix = module_meta(module, mem_printf(loaded->mem, "%s%d", META_PREFIX, i));
 		if (prefix)

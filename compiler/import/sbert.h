@@ -47,6 +47,7 @@ struct ModuleDesc *sbert_add_module(SbertReader *, ModuleKind, const char *folde
 /* word_embeddings.c */
 bool sbert_read_words(SbertReader *, const char *folder);
 bool sbert_read_bag(SbertReader *, const char *folder);
+bool sbert_read_idf(SbertReader *, const char *folder);
 bool sbert_read_word_weights(SbertReader *, const char *folder);
 bool sbert_read_cnn(SbertReader *, const char *folder);
 bool sbert_read_lstm(SbertReader *, const char *folder);

@@ -66,7 +66,6 @@ static const struct {
 	const char *type, *why;
 } refused[] = {
 	{"CLIPModel", "images are not supported"},
-	{"SparseStaticEmbedding", "it has no encoder; --route=NAME builds another route of a Router"},
 	{"MultiVectorMask", "only a MultiVectorEncoder may have it, once, and before HierarchicalTokenPooling"},
 	{"HierarchicalTokenPooling", "only a MultiVectorEncoder may have it, once"},
 	{"LambdaTokenPooling", "it is a function of Python"},
@@ -91,6 +90,7 @@ static const struct {
 	{"Pooling", STAGE_ENCODER, STAGE_ENCODER, STAGE_POOLING, sbert_read_pooling},
 	{"Dense", STAGE_ENCODER, STAGE_POOLING, STAGE_ENCODER, sbert_read_dense},
 	{"LayerNorm", STAGE_POOLING, STAGE_POOLING, STAGE_POOLING, sbert_read_layernorm},
+	{"SparseStaticEmbedding", STAGE_START, STAGE_START, STAGE_SPARSE, sbert_read_idf},
 	{"SparseAutoEncoder", STAGE_POOLING, STAGE_POOLING, STAGE_SPARSE, sbert_read_autoencoder},
 	{"Dropout", STAGE_POOLING, STAGE_POOLING, STAGE_POOLING, read_nothing},
 	{"Normalize", STAGE_ENCODER, STAGE_POOLING, STAGE_ENCODER, sbert_read_normalize},
@@ -123,7 +123,7 @@ static bool read_typed(SbertReader *r, const char *type, const char *folder, siz
 		"module type \"%.80s\" is not supported; known: Transformer, Pooling, StaticEmbedding, "
 		"WordEmbeddings, WordWeights, CNN, LSTM, BoW, WeightedLayerPooling, Dense, LayerNorm, Dropout, "
 		"Normalize, "
-		"MLMTransformer, SpladePooling, SparseAutoEncoder",
+		"MLMTransformer, SpladePooling, SparseAutoEncoder, SparseStaticEmbedding",
 		type);
 }
 

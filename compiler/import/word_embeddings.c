@@ -4,6 +4,20 @@
 #include "sbert.h"
 #include "compiler/support/files.h"
 
+/* Reads NAME_config.json of a module; its tensors tell its sizes. NULL and a message on error. */
+static json_t *read_named(SbertReader *r, const char *folder, const char *name, const char **path)
+{
+	*path = mem_printf(r->desc->mem, "%s/%s/%s", r->root, folder, name);
+	json_t *json = json_read(*path, JSON_WORDS_BYTES_MAX, 0, r->diag);
+	if (json && !json_is_object(json)) {
+		diag_error_in(r->diag, EXIT_INPUT, *path, 0, "is not a JSON object");
+		json_decref(json);
+		return NULL;
+	}
+	keys_check(KEYS_WORDS, json, r->desc, *path, r->diag);
+	return json;
+}
+
 static bool read_tokenizer_class(SbertReader *r, const json_t *json, const char *path)
 {
 	static const char *const known[] = {"WhitespaceTokenizer", "TransformersTokenizerWrapper"};
@@ -45,10 +59,12 @@ bool sbert_read_words(SbertReader *r, const char *folder)
 				r->diag, EXIT_UNSUPPORTED, r->path, 0, "WordEmbeddings in a CrossEncoder is not supported"));
 }
 
-json_t *words_config(ModelDesc *desc, const char *directory, SbertEncoder *encoder, Diag *diag)
+/* What config.json would say of the tensor: its rows, and its columns, which may be the rows. NULL and a
+ * message on error. */
+static json_t *config_of(
+	ModelDesc *desc, const char *directory, const char *type, const char *name, int rank, Diag *diag)
 {
 	const char *path = mem_printf(desc->mem, "%s/model.safetensors", directory);
-	(void)encoder;
 	if (file_is_absent(path)) {
 		diag_error_in(diag, EXIT_UNSUPPORTED, directory, 0,
 			"has no model.safetensors; save the model once with sentence-transformers 5 or later");
@@ -57,15 +73,46 @@ json_t *words_config(ModelDesc *desc, const char *directory, SbertEncoder *encod
 	TensorFile *file = tensor_file_open(path, diag);
 	if (!file)
 		return NULL;
-	const Tensor *rows = tensor_file_find(file, "emb_layer.weight");
+	const Tensor *rows = tensor_file_find(file, name);
 	json_t *config = NULL;
-	if (rows && rows->type.rank == 2)
-		config = json_pack("{s:s, s:I, s:I}", "model_type", "word-embeddings", "vocab_size",
-			(json_int_t)rows->type.dim[0].plus, "hidden_size", (json_int_t)rows->type.dim[1].plus);
+	if (rows && rows->type.rank == rank)
+		config = json_pack("{s:s, s:I, s:I}", "model_type", type, "vocab_size",
+			(json_int_t)rows->type.dim[0].plus, "hidden_size", (json_int_t)rows->type.dim[rank - 1].plus);
 	else
-		diag_error_in(diag, EXIT_INPUT, path, 0, "has no matrix emb_layer.weight");
+		diag_error_in(diag, EXIT_INPUT, path, 0, "has no %s %s", rank == 2 ? "matrix" : "vector", name);
 	tensor_file_close(file);
 	return config;
+}
+
+json_t *words_config(ModelDesc *desc, const char *directory, SbertEncoder *encoder, Diag *diag)
+{
+	(void)encoder;
+	return config_of(desc, directory, "word-embeddings", "emb_layer.weight", 2, diag);
+}
+
+/* ---- SparseStaticEmbedding ------------------------------------------------------------------- */
+
+bool sbert_read_idf(SbertReader *r, const char *folder)
+{
+	const char *path;
+	if (*folder)
+		r->sbert->directory = mem_printf(r->desc->mem, "%s/%s", r->root, folder);
+	json_t *json = read_named(r, folder, "config.json", &path);
+	const bool listed = json && json_object_get(json, "path");
+	json_decref(json);
+	r->sbert->make = idf_config;
+	r->head->name = r->head->task = task_names[TASK_SPARSE];
+	return json
+		&& (!listed
+			|| diag_error_in(r->diag, EXIT_UNSUPPORTED, path, 0,
+				"path, a JSON file of weights, is not supported; save the model once with "
+				"sentence-transformers"));
+}
+
+json_t *idf_config(ModelDesc *desc, const char *directory, SbertEncoder *encoder, Diag *diag)
+{
+	(void)encoder;
+	return config_of(desc, directory, "idf", "weight", 1, diag);
 }
 
 /* ---- BoW ------------------------------------------------------------------------------------- */
@@ -112,20 +159,6 @@ static bool add(SbertReader *r, ModuleKind kind, const char *folder)
 		&& (r->sbert->make == words_config
 			|| diag_error_in(r->diag, EXIT_UNSUPPORTED, r->path, 0,
 				"%s is only supported after WordEmbeddings", module_words[kind]));
-}
-
-/* Reads NAME_config.json of a module; its tensors tell its sizes. NULL and a message on error. */
-static json_t *read_named(SbertReader *r, const char *folder, const char *name, const char **path)
-{
-	*path = mem_printf(r->desc->mem, "%s/%s/%s", r->root, folder, name);
-	json_t *json = json_read(*path, JSON_WORDS_BYTES_MAX, 0, r->diag);
-	if (json && !json_is_object(json)) {
-		diag_error_in(r->diag, EXIT_INPUT, *path, 0, "is not a JSON object");
-		json_decref(json);
-		return NULL;
-	}
-	keys_check(KEYS_WORDS, json, r->desc, *path, r->diag);
-	return json;
 }
 
 bool sbert_read_word_weights(SbertReader *r, const char *folder)

@@ -175,6 +175,8 @@ Value *build_normalize(Builder *, Value *x, const char *origin);
 /* word_modules.c: modules over words, and the sum of the rows over the sum of the words' weights, or over its
  * square root. */
 Value *build_bag(Builder *);
+/* f32[1,V]: the weight f32[V] of each word that the text has. */
+Value *build_bag_once(Builder *, Value *weights, const char *origin);
 Value *build_word_weights(Builder *, const struct ModuleDesc *, Value *x, const char *origin);
 Value *build_word_convs(Builder *, const struct ModuleDesc *, Value *x, const char *origin);
 Value *build_word_lstm(Builder *, const struct ModuleDesc *, Value *x, const char *origin);

@@ -48,6 +48,9 @@ typedef struct FamilyPair {
  * attention. */
 typedef enum Attends { ATTENDS_ALL, ATTENDS_HALF, ATTENDS_NONE } Attends;
 
+/* Whether texts get special tokens. TOKENS_ALONE: they get none, and only tokenizer.json counts. */
+typedef enum FamilyTokens { TOKENS_SPECIAL, TOKENS_ALONE, TOKENS_PLAIN } FamilyTokens;
+
 typedef struct Family {
 	const char *model_type; /* in config.json, and `family` in model.xml */
 	FamilySize size[SIZE_COUNT];
@@ -79,13 +82,14 @@ typedef struct Family {
 	const char *inner;  /* N is a group of layers STEM.N.inner.I (SIZE_GROUPS); NULL: N is a layer */
 	const char *pooler; /* the pooler's linear; NULL: none */
 	FamilyPair pair;
-	HeadSpec replaced;  /* which tokens are replaced (ForPreTraining); build NULL: none */
-	HeadSpec tabled;    /* another form of fill-mask, whose decoder is the word table; build NULL: none */
-	bool typeless;      /* there may be no table of types: a model of 0 types */
-	bool segments;      /* the graph has the input %types even if the table of types has one row */
-	Attends attends;    /* how many columns attention has */
-	bool plain_tokens;  /* only tokenizer.json counts, and texts get no special tokens */
-	bool skips_padding; /* positions start at padding + 1; padding tokens have none */
+	HeadSpec replaced; /* which tokens are replaced (ForPreTraining); build NULL: none */
+	HeadSpec tabled;   /* another form of fill-mask, whose decoder is the word table; build NULL: none */
+	bool typeless;     /* there may be no table of types: a model of 0 types */
+	bool segments;     /* the graph has the input %types even if the table of types has one row */
+	Attends attends;   /* how many columns attention has */
+	FamilyTokens tokens;
+	bool bag;                     /* the encoder gives one row, with a number for each word */
+	bool skips_padding;           /* positions start at padding + 1; padding tokens have none */
 	Value *(*encoder)(Builder *); /* the last hidden state f32[S,H]; NULL on error */
 	HeadSpec head[TASK_COUNT];    /* rank uses the row of classify; embed needs none */
 } Family;

@@ -147,7 +147,9 @@ static Value *build_splade(Builder *b, const HeadDesc *head, Value *x, const cha
 /* Keeps the head's number of largest weights. */
 static Value *build_sparse(Builder *b, const HeadDesc *head, Value *x, const char *origin)
 {
-	if (x && head_scores_words(head))
+	if (x && b->desc->family->bag)
+		x = build_pool(b, x, POOL_FIRST, false, origin);
+	else if (x && head_scores_words(head))
 		x = build_splade(b, head, x, origin);
 	if (!x || !head->top)
 		return x;

@@ -82,6 +82,19 @@ Value *build_weighted_mean(Builder *b, Value *rows, bool root, const char *origi
 		root ? build_unary(b, OP_SQRT, divisor, origin) : divisor, origin);
 }
 
+Value *build_bag_once(Builder *b, Value *weights, const char *origin)
+{
+	if (b->failed)
+		return NULL;
+	Tensor *ones = tensor_new(b->module, NULL, type_make(DT_F32, 1, weights->type.dim[0]));
+	for (int32_t i = 0; i < b->desc->vocab; i++)
+		tensor_set(ones, i, 1);
+	Value *args[] = {graph_const(b->graph, NULL, ones, origin), b->ids}, *one = build_scalar(b, 1),
+		  *count = build_op(b, OP_BAG, args, 2, NULL, origin),
+		  *missing = build_unary(b, OP_RELU, build_binary(b, OP_SUB, one, count, origin), origin);
+	return build_binary(b, OP_MUL, build_binary(b, OP_SUB, one, missing, origin), weights, origin);
+}
+
 /* The bag of words f32[1,V]; without cumulative_term_frequency a word counts once. */
 Value *build_bag(Builder *b)
 {
@@ -101,14 +114,7 @@ Value *build_bag(Builder *b)
 	Value *weights = graph_const(b->graph, NULL, table, origin);
 	if (every)
 		return build_op(b, OP_BAG, (Value *[]){weights, b->ids}, 2, NULL, origin);
-	Tensor *ones = tensor_new(b->module, NULL, type);
-	for (int32_t i = 0; i < b->desc->vocab; i++)
-		tensor_set(ones, i, 1);
-	Value *one = build_scalar(b, 1),
-		  *count = build_op(
-			  b, OP_BAG, (Value *[]){graph_const(b->graph, NULL, ones, origin), b->ids}, 2, NULL, origin),
-		  *missing = build_unary(b, OP_RELU, build_binary(b, OP_SUB, one, count, origin), origin);
-	return build_binary(b, OP_MUL, build_binary(b, OP_SUB, one, missing, origin), weights, origin);
+	return build_bag_once(b, weights, origin);
 }
 
 /* ---- CNN and LSTM ---------------------------------------------------------------------------- */

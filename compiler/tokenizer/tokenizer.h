@@ -5,8 +5,14 @@
 #include "compiler/support/json_file.h"
 
 /* How the files of a tokenizer are read: as transformers 4.57 and the tokenizers library do; as transformers
- * 5.24 does; or tokenizer.json alone, without special tokens around texts, as StaticEmbedding does. */
-typedef enum TokenizerReading { TOKENIZER_FILES, TOKENIZER_FIVE, TOKENIZER_ALONE } TokenizerReading;
+ * 5.24 does; or tokenizer.json alone, without special tokens around texts, as StaticEmbedding does; or as the
+ * first, without special tokens. */
+typedef enum TokenizerReading {
+	TOKENIZER_FILES,
+	TOKENIZER_FIVE,
+	TOKENIZER_ALONE,
+	TOKENIZER_PLAIN
+} TokenizerReading;
 /* tokenizer_import.c: reads a tokenizer from tokenizer.json, or from the main file of an older form
  * ("vocab.txt") with tokenizer_config.json beside it. The result lives in mem. */
 TokenizerDesc *tokenizer_import(

@@ -359,6 +359,8 @@ TokenizerDesc *tokenizer_import(const char *directory, const char *file, const c
 	import.special = import.config ? read_legacy(&import, "special_tokens_map.json", &special_path) : NULL;
 	import.added_json = import.special ? read_legacy(&import, "added_tokens.json", &import.added_path) : NULL;
 	bool fine = import.added_json && import_all(&import);
+	if (fine && reading == TOKENIZER_PLAIN)
+		import_plain_template(&import);
 	json_decref(import.special);
 	json_decref(import.added_json);
 	json_decref(import.config);

@@ -21,7 +21,7 @@ FILES = {
     "SPLADE": "config.json of SpladePooling",
     "AUTOENCODER": "config.json of SparseAutoEncoder",
     "WORDS": "wordembedding_config.json, cnn_config.json, lstm_config.json, config.json of "
-    "WordWeights and BoW",
+    "WordWeights, BoW and SparseStaticEmbedding",
     "ROUTER": "router_config.json",
     "ROUTES": "parameters of router_config.json",
     "OTHER": "config.json of modules that are not supported",

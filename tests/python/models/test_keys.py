@@ -57,6 +57,7 @@ for file, cls in obeyed.items():
 
 # the modules over words share a list
 over_words = [embedding.BoW, embedding.WordEmbeddings, embedding.WordWeights, embedding.CNN, embedding.LSTM]
+over_words.append(sparse.SparseStaticEmbedding)
 for cls in over_words:
     read = set(cls.config_keys) | set(getattr(cls, "config_key_renames", {}))
     assert read <= known["WORDS"], (cls, read - known["WORDS"])

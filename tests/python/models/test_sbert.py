@@ -167,7 +167,7 @@ texts("cut by processing_kwargs", home)
 # ---- what programs do not have
 home = saved("refused", 4, pool("mean"))
 rows = json.loads((home / "modules.json").read_text())
-types = ["SparseStaticEmbedding", "LambdaTokenPooling", "CLIPModel"]
+types = ["LogitScore", "LambdaTokenPooling", "CLIPModel"]
 for row, type in enumerate(types):
     row %= 2
     changed = [dict(r) for r in rows]

@@ -256,8 +256,20 @@ free = SparseStaticEmbedding(oracle(base("bert")).tokenizer)
 mixed = Router.for_query_document([free], [encoder, SpladePooling("max")])
 SparseEncoder(modules=[mixed], device="cpu").save(str(TMP / "mixed"), create_model_card=False)
 embeds("a query without an encoder", TMP / "mixed")
-good, messages = loads(TMP / "mixed", "--route=query")
-assert not good and "SparseStaticEmbedding" in messages, messages
+
+# ---- SparseStaticEmbedding: the weights of the tokens that a text has, for queries
+free.weight.data = torch.rand(free.num_dimensions) + 0.1
+SparseEncoder(modules=[mixed], device="cpu").save(str(TMP / "idf"), create_model_card=False)
+path = build(TMP / "idf", TMP / "idf.program", "--cpu=baseline", "--route=query")
+model = oracle(TMP / "idf")
+for text in TEXTS:
+    got = json.loads(run(path, "--logits", input=f"{text}\n".encode()).stdout)
+    compare(got, rows(model, [text], task="query")[0], ("idf", text))
+home = TMP / "idf-alone"
+SparseEncoder(modules=[free], device="cpu").save(str(home), create_model_card=False)
+embeds("idf", home)
+(home / "config.json").write_text(json.dumps({"frozen": False, "path": "idf.json"}))
+refuses(home, "path")
 
 # ---- a plain checkpoint
 plain = TMP / "plain"
