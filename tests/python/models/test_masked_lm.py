@@ -80,7 +80,9 @@ class Case:
     @functools.cache
     def stored_model(self, matrix, bias, tied):
         """What load() returns for the directory with these rows of matrices() and biases(). Two checks use
-        it; neither changes it."""
+        it; neither changes it. Without the key tie_word_embeddings, its default in the config counts."""
+        if tied is None:
+            return self.stored_model(matrix, bias, self.config.__class__().tie_word_embeddings)
         return self.load(self.write(self.matrices()[matrix] | self.biases()[bias], tied))
 
     def load(self, directory):
