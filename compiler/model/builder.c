@@ -99,6 +99,8 @@ const Tensor *builder_find(const Builder *b, const char *name)
 {
 	char text[SPELLING_BYTES];
 	const char *other;
+	if (b->part)
+		return tensor_file_find(b->part, name);
 	const Tensor *tensor = b->delta ? tensor_file_find(b->delta, name) : NULL;
 	for (int i = 0; b->delta && !tensor && (other = family_spelling(b->desc->family, name, i, text)); i++)
 		tensor = tensor_file_find(b->delta, other);
@@ -174,7 +176,16 @@ const Tensor *builder_floats(Builder *b, const char *name, const char *other, co
 			type_print(&tensor->type, found));
 		return NULL;
 	}
-	return tensor;
+	return b->part ? builder_copy(b, tensor, b->part_href) : tensor;
+}
+
+const Tensor *builder_copy(Builder *b, const Tensor *tensor, const char *href)
+{
+	const char *name = builder_text(b, "%s.%s", href, tensor->name);
+	tensor = builder_narrowed(b, tensor);
+	Tensor *copy = tensor_new(b->module, name, tensor->type);
+	memcpy((void *)copy->data, tensor->data, (size_t)tensor->bytes);
+	return copy;
 }
 
 const Tensor *builder_tensor(Builder *b, const char *name, const char *other, int64_t rows, int64_t columns,

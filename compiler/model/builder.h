@@ -13,6 +13,8 @@ typedef struct Builder {
 	Diag *diag;
 	bool failed;
 	const TensorFile *delta; /* its tensors replace those of the same name; NULL: none */
+	const TensorFile *part;  /* of the module in work, the only file that is read; NULL: those of the model */
+	const char *part_href;   /* its folder: all such files have the same names */
 	const char *prefix;      /* of the encoder's tensors, may be "" */
 	Value *ids, *types;      /* types: NULL if the family has no segments */
 	Value *words;            /* the word embedding table, which a masked LM may share */
@@ -60,6 +62,9 @@ bool builder_has(const Builder *, const char *tensor);
 /* The tensor NAME of any shape. `other`: another spelling of the name, or NULL. NULL and a message with the
  * origin if there is none, or if it is not of a float type. */
 const Tensor *builder_floats(Builder *, const char *name, const char *other, const char *origin);
+/* A copy in the module of a tensor of another folder, named after it: each folder has the same names, such as
+ * linear.weight. f64 becomes f32. */
+const Tensor *builder_copy(Builder *, const Tensor *, const char *href);
 /* A copy of an f64 tensor as f32. Other types stay as they are. */
 const Tensor *builder_narrowed(Builder *, const Tensor *);
 /* The tensor NAME of shape [rows,columns] (columns 0: [rows]; rows 0: any number). `other`: another spelling
@@ -178,8 +183,8 @@ Value *build_bag(Builder *);
 /* f32[1,V]: the weight f32[V] of each word that the text has. */
 Value *build_bag_once(Builder *, Value *weights, const char *origin);
 Value *build_word_weights(Builder *, const struct ModuleDesc *, Value *x, const char *origin);
-Value *build_word_convs(Builder *, const struct ModuleDesc *, Value *x, const char *origin);
-Value *build_word_lstm(Builder *, const struct ModuleDesc *, Value *x, const char *origin);
+Value *build_word_convs(Builder *, Value *x, const char *origin);
+Value *build_word_lstm(Builder *, Value *x, const char *origin);
 Value *build_weighted_mean(Builder *, Value *rows, bool root, const char *origin);
 /* masked_lm.c: for each token, a score of each entry of the vocabulary. */
 Value *head_words(Builder *, const HeadDesc *, const char *origin);

@@ -15,24 +15,6 @@ const char *const module_words[MODULE_COUNT] = {[MODULE_DENSE] = "dense",
 	[MODULE_LSTM] = "lstm",
 	[MODULE_LAYERS] = "layer-pooling"};
 
-/* Copies a tensor into the module with a unique name. Every folder has the same names, such as
- * linear.weight. */
-static const Tensor *copy_tensor(Builder *b, const TensorFile *file, const char *href, const char *name)
-{
-	const Tensor *tensor = tensor_file_find(file, name);
-	if (!tensor || !dtype_is_float(tensor->type.dtype))
-		return NULL;
-	Type type = tensor->type;
-	if (type.dtype == DT_F64)
-		type.dtype = DT_F32;
-	Tensor *copy = tensor_new(b->module, builder_text(b, "%s.%s", href, name), type);
-	if (tensor->type.dtype == DT_F64)
-		tensor_floats(tensor, 0, type_count(&type), (float *)copy->data);
-	else
-		memcpy((void *)copy->data, tensor->data, (size_t)tensor->bytes);
-	return copy;
-}
-
 static const char *where(Builder *b, const TensorFile *file, const struct ModuleDesc *module)
 {
 	return builder_text(b, "%s/%s", module->href, tensor_file_name(file));
@@ -43,9 +25,9 @@ static const char *where(Builder *b, const TensorFile *file, const struct Module
 static Value *module_tensor(Builder *b, const TensorFile *file, const struct ModuleDesc *module,
 	const char *name, bool needed, int64_t rows, int64_t columns, const char *origin)
 {
-	const Tensor *tensor = copy_tensor(b, file, module->href, name);
+	const Tensor *tensor = tensor_file_find(file, name);
 	char found[128];
-	if (!tensor) {
+	if (!tensor || !dtype_is_float(tensor->type.dtype)) {
 		if (needed)
 			builder_fail(
 				b, EXIT_INPUT, "%s: %s has no %s of a float type", origin, where(b, file, module), name);
@@ -55,7 +37,7 @@ static Value *module_tensor(Builder *b, const TensorFile *file, const struct Mod
 		&& (rows == 0 || tensor->type.dim[0].plus == rows)
 		&& (columns == 0 || tensor->type.dim[1].plus == columns);
 	if (fits)
-		return graph_const(b->graph, NULL, tensor, origin);
+		return graph_const(b->graph, NULL, builder_copy(b, tensor, module->href), origin);
 	const char *first = rows ? builder_text(b, "%jd", (intmax_t)rows) : "any";
 	builder_fail(b, EXIT_INPUT, "%s: %s of %s is %s, expected [%s%s] for its input", origin, name,
 		where(b, file, module), type_print(&tensor->type, found), first,
@@ -202,8 +184,6 @@ static Value *build_module(Builder *b, const struct ModuleDesc *module, Value *x
 	switch (module->kind) {
 	case MODULE_NORMALIZE: return build_normalize(b, x, origin);
 	case MODULE_WORD_WEIGHTS: return build_word_weights(b, module, x, origin);
-	case MODULE_CNN: return build_word_convs(b, module, x, origin);
-	case MODULE_LSTM: return build_word_lstm(b, module, x, origin);
 	default: break;
 	}
 	char *path = file_find_in(
@@ -214,12 +194,17 @@ static Value *build_module(Builder *b, const struct ModuleDesc *module, Value *x
 		return NULL;
 	}
 	Value *y;
+	b->part = file;
+	b->part_href = module->href;
 	switch (module->kind) {
+	case MODULE_CNN: y = build_word_convs(b, x, origin); break;
+	case MODULE_LSTM: y = build_word_lstm(b, x, origin); break;
 	case MODULE_DENSE: y = build_dense(b, module, file, x, origin); break;
 	case MODULE_LAYERS: y = build_layer_pooling(b, module, file, origin); break;
 	case MODULE_AUTOENCODER: y = build_autoencoder(b, module, file, x, origin); break;
 	default: y = build_norm(b, module, file, x, origin);
 	}
+	b->part = NULL;
 	tensor_file_close(file);
 	return b->failed ? NULL : y;
 }

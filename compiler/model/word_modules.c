@@ -119,23 +119,12 @@ Value *build_bag(Builder *b)
 
 /* ---- CNN and LSTM ---------------------------------------------------------------------------- */
 
-/* Opens the module's tensors: the builder then finds them beside those of the words. */
-static bool open_tensors(Builder *b, const struct ModuleDesc *module)
-{
-	char *path = path_in(b, module, "model.safetensors");
-	TensorFile *file = path ? tensor_file_open(path, b->diag) : NULL;
-	b->failed |= !file || !module_add_file(b->module, file);
-	return !b->failed;
-}
-
-Value *build_word_convs(Builder *b, const struct ModuleDesc *module, Value *x, const char *origin)
+Value *build_word_convs(Builder *b, Value *x, const char *origin)
 {
 	enum { CONVS_MOST = 16 }; /* arguments of a concat */
 	const Attrs columns = {.has = A_axis, .axis = 1};
 	Value *conv[CONVS_MOST];
 	int32_t count = 0;
-	if (!open_tensors(b, module))
-		return NULL;
 	do {
 		const char *stem = builder_text(b, "convs.%d", count);
 		conv[count++] = build_conv(b, x, stem, 0, 0, 1, origin);
@@ -145,16 +134,15 @@ Value *build_word_convs(Builder *b, const struct ModuleDesc *module, Value *x, c
 	return count == 1 || b->failed ? conv[0] : build_op(b, OP_CONCAT, conv, count, &columns, origin);
 }
 
-Value *build_word_lstm(Builder *b, const struct ModuleDesc *module, Value *x, const char *origin)
+Value *build_word_lstm(Builder *b, Value *x, const char *origin)
 {
 	const Attrs columns = {.has = A_axis, .axis = 1};
-	if (!open_tensors(b, module))
-		return NULL;
 	const Tensor *state = builder_floats(b, "encoder.weight_hh_l0", NULL, origin);
 	const bool both = builder_has(b, "encoder.weight_ih_l0_reverse");
 	if (state && state->type.rank != 2)
 		builder_fail(b, EXIT_INPUT, "%s: encoder.weight_hh_l0 is no matrix", origin);
-	for (int32_t i = 0; !b->failed && builder_has(b, builder_text(b, "encoder.weight_ih_l%d", i)); i++) {
+	for (int32_t i = 0; !b->failed && (!i || builder_has(b, builder_text(b, "encoder.weight_ih_l%d", i)));
+		i++) {
 		const Recurrence layer = {.stem = "encoder", .layer = i, .width = state->type.dim[1].plus};
 		Recurrence back = layer;
 		back.back = true;

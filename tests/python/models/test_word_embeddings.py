@@ -3,6 +3,7 @@ and the embeddings of the library, for each text alone."""
 
 import json
 import numpy as np
+from safetensors.torch import load_file, save_file
 from sbert import *
 from sentence_transformers.sentence_transformer.modules import (
     CNN, LSTM, BoW, Dense, Normalize, Pooling, WordEmbeddings, WordWeights
@@ -62,6 +63,8 @@ embeds("weights", plain, weights(plain), Pooling(12, ["mean", "max", "mean_sqrt_
 sizes = dict(out_channels=5, kernel_sizes=[1, 3, 7])
 cnn, lstm = CNN(12, **sizes), LSTM(15, 9, num_layers=2)
 home = embeds("layers", words([]), cnn, lstm, Pooling(18, ["mean", "max"]))
+twice = LSTM(12, 6), LSTM(12, 6), CNN(12, 6, [1, 3]), CNN(12, 6, [1, 3])
+two = embeds("two", words([]), *twice, Pooling(12, "max"))
 backbone = AutoTokenizer.from_pretrained(once("encoder", 3))
 wrapped = WordEmbeddings(TransformersTokenizerWrapper(backbone), r.standard_normal((len(backbone), 6)))
 embeds("wrapped", wrapped, LSTM(6, 4, bidirectional=False), Pooling(4, "mean"))
@@ -75,6 +78,9 @@ described = TMP / "described.xml"
 bertc("describe", home, "-o", described)
 xml = build(described, TMP / "xml.program", "--cpu=baseline", f"--search={home}")
 assert run(xml, "the cat").stdout == run(TMP / "layers.program", "the cat").stdout
+bertc("build", two, "--emit=bir", "-o", TMP / "two.bir")
+text = build(TMP / "two.bir", TMP / "bir.program", "--cpu=baseline", f"--search={two}")
+assert run(text, "the cat").stdout == run(TMP / "two.program", "the cat").stdout
 bertc("describe", once_each, "-o", described)
 places = [f"--search={p}" for p in (once_each, *once_each.glob("0_*"))]
 xml = build(described, TMP / "xml.program", "--cpu=baseline", *places)
@@ -99,3 +105,6 @@ for key, value, word in bad:
     refuses(home, word)
 set_keys(next(home.rglob("wordembedding_config.json")), tokenizer_class="x.PhraseTokenizer")
 refuses(home, "PhraseTokenizer")
+file = next(two.glob("1_*")) / "model.safetensors"
+save_file({k: v for k, v in load_file(file).items() if k != "encoder.weight_ih_l0"}, file)
+refuses(two, "no tensor encoder.weight_ih_l0")
