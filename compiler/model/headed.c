@@ -25,9 +25,9 @@ static const Tensor *shaped_tensor(
 	Type type = {.dtype = tensor->type.dtype, .rank = rank};
 	for (int32_t i = 0; i < rank; i++)
 		type.dim[i] = dim_number(shape[i]);
-	builder_fail(b, EXIT_INPUT, "%s: %s is %s, expected %s; do %s match this checkpoint? (in %s)", origin,
-		tensor->name, type_print(&tensor->type, found), type_print(&type, expected), keys,
-		tensor->file ? tensor->file : b->desc->weights);
+	builder_fail(b, EXIT_INPUT, "%s: %s is %s, expected %s; %s %s match this checkpoint? (in %s)", origin,
+		tensor->name, type_print(&tensor->type, found), type_print(&type, expected),
+		strchr(keys, ' ') ? "do" : "does", keys, tensor->file ? tensor->file : b->desc->weights);
 	return NULL;
 }
 

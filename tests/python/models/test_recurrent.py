@@ -81,3 +81,6 @@ for key, value, word in (
     assert p.returncode in (1, 2, 3, 4) and word in p.stderr.decode(), (key, value, p.returncode, p.stderr)
     rewrite_config(directory, **{"rnn_type": "lstm", "classifier_pooling": "last", "hidden_size": 34})
     rewrite_config(directory, bidirectional=True)
+rewrite(directory, lambda tensors: tensors | {"rnn.weight_hh_l0": torch.zeros(68, 9)})
+p = bertc("build", directory, "--emit=bir", "-o", TMP / "none.bir", check=False)
+assert p.returncode == 3 and b"does hidden_size match this checkpoint?" in p.stderr, p.stderr
