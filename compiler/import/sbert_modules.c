@@ -123,10 +123,19 @@ bool sbert_read_layer_pooling(SbertReader *r, const char *folder)
 	json_decref(json);
 	if (!good || !states)
 		return good;
+	int64_t start = 4, layers = 12;
+	json = sbert_read_config(r, KEYS_LAYERS, folder, &path);
+	good = json && json_member_int(json, "layer_start", 0, INT32_MAX, &start, path, r->diag)
+		&& json_member_int(json, "num_hidden_layers", 0, INT32_MAX, &layers, path, r->diag);
+	json_decref(json);
+	if (!good)
+		return false;
 	struct ModuleDesc *module = sbert_add_module(r, MODULE_LAYERS, folder);
 	if (!module)
 		return false;
 	module->each = true;
+	module->inputs = layers + 1;
+	module->outputs = layers + 1 - start;
 	diag_decide(r->diag, "module", "WeightedLayerPooling: output_hidden_states of config.json is true");
 	return true;
 }
@@ -255,6 +264,12 @@ bool sbert_read_dense(SbertReader *r, const char *folder)
 	if (good && json_is_boolean(json_object_get(json, "bias")))
 		dense.bias = bias ? 1 : -1;
 	json_decref(json);
+	/* without a dim, torch takes the softmax of rows f32[B,S,H] over the texts of a batch */
+	if (good && dense.each && strncmp(dense.activation, "softm", strlen("softm")) == 0)
+		good = diag_error_in(r->diag, EXIT_UNSUPPORTED, path, 0,
+			"activation_function %s, of each token, is not supported: it depends on the other texts of a "
+			"call",
+			dense.activation);
 	struct ModuleDesc *module = good ? sbert_add_module(r, MODULE_DENSE, folder) : NULL;
 	if (!module)
 		return false;

@@ -102,6 +102,9 @@ bool sbert_read_idf(SbertReader *r, const char *folder)
 	json_decref(json);
 	r->sbert->make = idf_config;
 	r->head->name = r->head->task = task_names[TASK_SPARSE];
+	if (json && r->sbert->scores)
+		return diag_error_in(r->diag, EXIT_UNSUPPORTED, r->path, 0,
+			"SparseStaticEmbedding in a CrossEncoder is not supported");
 	return json
 		&& (!listed
 			|| diag_error_in(r->diag, EXIT_UNSUPPORTED, path, 0,

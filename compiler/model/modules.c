@@ -165,6 +165,11 @@ static Value *build_layer_pooling(
 	else if (count < 1 || count > b->nstates)
 		builder_fail(b, EXIT_INPUT, "%s: layer_weights of %s has %jd numbers, expected 1 to %d for %d layers",
 			origin, where(b, file, module), (intmax_t)count, b->nstates, b->nstates - 1);
+	else if (module->inputs && (module->inputs != b->nstates || module->outputs != count))
+		builder_fail(b, EXIT_INPUT,
+			"%s/config.json is for %jd layers and %jd weights, but there are %d layers and %jd weights",
+			module->href, (intmax_t)(module->inputs - 1), (intmax_t)module->outputs, b->nstates - 1,
+			(intmax_t)count);
 	for (int64_t i = 0; i < count; i++)
 		total += tensor_at(weights, i);
 	for (int64_t i = 0; i < count && !b->failed; i++) {

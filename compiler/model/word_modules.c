@@ -16,10 +16,11 @@ static char *path_in(Builder *b, const struct ModuleDesc *module, const char *na
 /* ---- WordWeights ----------------------------------------------------------------------------- */
 
 /* The number of a word in `weights`, else that of its lower case, else `unknown`. */
-static double weight_of(Builder *b, const json_t *weights, const char *word, double unknown)
+static double weight_of(
+	Builder *b, const json_t *weights, const LowerCase *lower, const char *word, double unknown)
 {
 	const json_t *found = json_object_get(weights, word);
-	found = found ? found : json_object_get(weights, text_lower(word, b->module->mem));
+	found = found ? found : json_object_get(weights, lower_text(lower, word, b->module->mem));
 	return found ? json_number_value(found) : unknown;
 }
 
@@ -48,9 +49,10 @@ static Tensor *weight_table(Builder *b, const json_t *json, const char *path, Ty
 		return NULL;
 	}
 	Tensor *table = tensor_new(b->module, NULL, type);
+	const LowerCase *lower = lower_new(b->module->mem);
 	for (int32_t id = 0; id < vocab; id++) {
 		const char *word = json_string_value(json_array_get(words, (size_t)id));
-		tensor_set(table, id, weight_of(b, weights, word ? word : "", unknown));
+		tensor_set(table, id, weight_of(b, weights, lower, word ? word : "", unknown));
 	}
 	return table;
 }

@@ -28,8 +28,10 @@ const char *tokenizer_file(const char *directory, MemArena *);
 /* The key of tokenizer_config.json that limits the tokens of a text: model_max_length or, without it, its
  * older name. */
 const char *import_limit_key(const json_t *config);
-/* words.c: the text with the lower case of each character. */
-char *text_lower(const char *text, MemArena *);
+/* words.c: str.lower() of Python. */
+typedef struct LowerCase LowerCase;
+LowerCase *lower_new(MemArena *);
+char *lower_text(const LowerCase *, const char *text, MemArena *);
 /* tokenizer_equal.c: true if two tokenizers give the same ids for every text: all data except max_length must
  * be equal. Two NULLs are equal. */
 bool tokenizer_equal(const TokenizerDesc *, const TokenizerDesc *);

@@ -348,6 +348,7 @@ TokenizerDesc *tokenizer_import(const char *directory, const char *file, const c
 		.diag = diag,
 		.transformers5 = reading == TOKENIZER_FIVE,
 		.alone = alone,
+		.config_path = "tokenizer_config.json", /* until it is found */
 		.desc = mem_alloc(mem, sizeof(TokenizerDesc)),
 		.vocab = json_object(),
 		.added_ids = json_object()};

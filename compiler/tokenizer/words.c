@@ -39,9 +39,12 @@ static const char **read_strings(TokenizerImport *import, const json_t *root, co
 	return strings;
 }
 
-/* The place of a word in the list is its id; of equal words the last place counts. */
+/* The place of a word in the list is its id. Of equal words the last place counts; BoW, whose list is in
+ * config.json, has none. */
 static bool read_words(TokenizerImport *import, const json_t *root)
 {
+	const char *slash = strrchr(import->path, '/');
+	const bool bag = strcmp(slash ? slash + 1 : import->path, "config.json") == 0;
 	const json_t *list = json_object_get(root, "vocab");
 	json_t *item;
 	size_t i;
@@ -54,6 +57,9 @@ static bool read_words(TokenizerImport *import, const json_t *root)
 				import, EXIT_INPUT, "vocab: item %zu is %s, expected a string", i, json_kind(item));
 		if (!*json_string_value(item))
 			return IMPORT_ERROR(import, EXIT_UNSUPPORTED, "vocab: item %zu is empty", i);
+		if (bag && json_object_get(import->vocab, json_string_value(item)))
+			return IMPORT_ERROR(import, EXIT_UNSUPPORTED, "vocab: \"%.64s\" is there twice; remove item %zu",
+				json_string_value(item), i);
 		json_object_set_new(import->vocab, json_string_value(item), json_integer((json_int_t)i));
 	}
 	return import_vocab(import);
@@ -80,21 +86,8 @@ static bool read_files(TokenizerImport *import)
 	return good;
 }
 
-char *text_lower(const char *text, MemArena *mem)
-{
-	const int32_t bytes = (int32_t)strlen(text);
-	char *lower = mem_alloc(mem, (size_t)bytes * 2 + 1);
-	int32_t length, n = 0;
-	for (int32_t at = 0; at < bytes; at += length) {
-		const uint32_t code = cursor_decode((const unsigned char *)text, at, bytes, &length);
-		n += cursor_encode((uint32_t)unicode_to_lower((int32_t)code), (unsigned char *)lower + n);
-	}
-	lower[n] = '\0';
-	return lower;
-}
-
 /* Pairs of a code point and its lower case. */
-static size_t add_pairs(Blob *blob, int32_t *count)
+static List lower_pairs(void)
 {
 	List pairs = list_new(sizeof(uint32_t));
 	for (int32_t code = 0; code < UNICODE_PLANE_4; code++) {
@@ -104,8 +97,34 @@ static size_t add_pairs(Blob *blob, int32_t *count)
 		list_add(&pairs, &pair[0]);
 		list_add(&pairs, &pair[1]);
 	}
-	*count = (int32_t)pairs.count / 2;
-	return layout_add(blob, &pairs);
+	return pairs;
+}
+
+struct LowerCase {
+	RtTokenizer tables;
+};
+
+LowerCase *lower_new(MemArena *mem)
+{
+	LowerCase *lower = mem_alloc(mem, sizeof *lower);
+	List pairs = lower_pairs();
+	uint32_t *copy = mem_alloc(mem, pairs.count * sizeof *copy);
+	memcpy(copy, pairs.items, pairs.count * sizeof *copy);
+	*lower = (LowerCase){0};
+	lower->tables.model_table[WORDS_PAIRS] = copy;
+	lower->tables.model_number[WORDS_NPAIRS] = (int32_t)pairs.count / 2;
+	list_free(&pairs);
+	return lower;
+}
+
+char *lower_text(const LowerCase *lower, const char *text, MemArena *mem)
+{
+	unsigned char to[WORDS_BYTES];
+	const size_t bytes = strlen(text);
+	if (bytes > sizeof((Word *)0)->text) /* no word of a text is as long */
+		return mem_string(mem, text, bytes);
+	const int32_t made = words_lower(&lower->tables, (const unsigned char *)text, (int32_t)bytes, to);
+	return mem_string(mem, (const char *)to, (size_t)made);
 }
 
 static bool layout_tables(const TokenizerDesc *desc, Blob *blob, TokenizerLayout *layout, Diag *diag)
@@ -120,7 +139,9 @@ static bool layout_tables(const TokenizerDesc *desc, Blob *blob, TokenizerLayout
 	const bool fits = trie_build(keys.items, (int32_t)keys.count, &units);
 	list_free(&keys);
 	layout->model_table[WORDS_VOCAB] = layout_add(blob, &units);
-	layout->model_table[WORDS_PAIRS] = add_pairs(blob, &layout->model_number[WORDS_NPAIRS]);
+	List pairs = lower_pairs();
+	layout->model_number[WORDS_NPAIRS] = (int32_t)pairs.count / 2;
+	layout->model_table[WORDS_PAIRS] = layout_add(blob, &pairs);
 	layout->model_number[WORDS_LOWER] = data->lower;
 	return fits || layout_too_large(diag, "words", desc->nvocab);
 }

@@ -37,8 +37,9 @@ RT_INLINE int words_cased(const RtTokenizer *t, uint32_t code)
 	return cased;
 }
 
-/* The first cased character from `at` on, before any that is neither cased nor an apostrophe, a full stop or
- * a combining mark of Latin and Greek. step: 1 or -1 character. */
+/* Whether a cased character comes next, after any that Unicode calls case-ignorable (of these: ASCII,
+ * Latin-1, quotation marks, modifier letters and combining marks of Latin and Greek). step: 1 or -1
+ * character. */
 RT_INLINE int words_meets_cased(
 	const RtTokenizer *t, const unsigned char *text, int32_t bytes, int32_t at, int32_t step)
 {
@@ -49,7 +50,10 @@ RT_INLINE int words_meets_cased(
 		const uint32_t code = cursor_decode(text, at, bytes, &length);
 		if (words_cased(t, code))
 			return 1;
-		if (code != '\'' && code != '.' && code != 0x2019 && (code < 0x300 || code > 0x36F))
+		const int ignored = code == '\'' || code == '.' || code == ':' || code == '^' || code == '`'
+			|| code == 0xA8 || code == 0xAD || code == 0xAF || code == 0xB4 || code == 0xB7 || code == 0xB8
+			|| code == 0x2018 || code == 0x2019 || (code >= 0x2B0 && code <= 0x36F);
+		if (!ignored)
 			return 0;
 		at = step > 0 ? at + length : at - 1;
 	}

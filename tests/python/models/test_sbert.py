@@ -91,6 +91,11 @@ assert run(xml, "sela moti").stdout == run(build(home, TMP / "again", "--cpu=bas
 home = saved("weighted-too-many", 2, lambda w: WeightedLayerPooling(w, layers + 1, 0), pool("mean"))
 rewrite_config(home, output_hidden_states=True)
 refuses(home, f"layer_weights of 1_WeightedLayerPooling/model.safetensors has {layers + 2} numbers")
+home = saved("weighted-other", 2, lambda w: WeightedLayerPooling(w, layers, 1), pool("mean"))
+rewrite_config(home, output_hidden_states=True)
+set_keys(home / "1_WeightedLayerPooling/config.json", layer_start=0)
+refuses(home, f"is for {layers} layers and {layers + 1} weights")
+refuses(saved("each-softmax", 3, dense(5, nn.Softmax(), **of_tokens), pool("mean")), "softmax")
 
 # ---- truncate_dim: behind Normalize, and not normalised again
 for dim, width in ((8, 8), (500, 32)):

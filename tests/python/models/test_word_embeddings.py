@@ -14,15 +14,17 @@ from sentence_transformers.sentence_transformer.modules.tokenizer import (
 from transformers import AutoTokenizer
 
 r = np.random.default_rng(5)
-ENDS = "ΣΊΣΥΦΟΣ ΟΔΌΣ. ΣΣ Σ ΑΣ'Β İstanbul ẞtraße ÅNGSTRÖM ǅ ⅣΣ"
+ENDS = "ΑΣ:Α ΑΣ\u00adΑ ΣΊΣΥΦΟΣ ΟΔΌΣ. ΣΣ Σ ΑΣ'Β"
+ENDS += " İstanbul ẞtraße ÅNGSTRÖM ǅ ⅣΣ"
 WORDS = "PADDING_TOKEN the cat Cat sat it's don't on mat 3.5 42 U.S. New_York ??? sits; x".split()
 WORDS += ENDS.lower().split() + ["οδός", "σίσυφοσ", "i̇stanbul", "cat,", "twice", "twice"]
+WORDS += ["ΟΔΟΣ", "İX"]
 TEXTS = [
     *("the Cat sat on the mat", 'The CAT, sat! "on" (mat) 3.5 (42) ???', "unknown words only", ""),
     *(" \v\u3000 ", "it's IT'S Don't U.S. u.s. New_York new_york sits; sits", ENDS),
     *(ENDS.lower(), "cat " * 40, "cat\x1ccat\x85the\xa0mat\u2028on"),
     "twice cat, ,cat, --the-- a" + "x" * 2000 + " mat",
-    "«cat» cat… x.x ..x..",
+    *("«cat» cat… x.x ..x..", "ΟΔΟΣ İX cat"),
 ]
 STOPS = ["on", "The", "the", ""]
 
@@ -34,6 +36,7 @@ def words(stops=STOPS, lower=False, width=12, tokens=WORDS):
 
 def weights(module, unknown=0.5):
     some = {w: float(r.uniform(0.1, 2)) for w in module.tokenizer.vocab[::2]} | {"cat": 3, "don't": 0}
+    some |= {"ΟΔΟΣ".lower(): 1.5, "İX".lower(): 0.7}
     return WordWeights(module.tokenizer.vocab, some, unknown)
 
 
@@ -108,3 +111,6 @@ refuses(home, "PhraseTokenizer")
 file = next(two.glob("1_*")) / "model.safetensors"
 save_file({k: v for k, v in load_file(file).items() if k != "encoder.weight_ih_l0"}, file)
 refuses(two, "no tensor encoder.weight_ih_l0")
+home = made("bag-twice", BoW(WORDS))
+set_keys(next(home.glob("0_*")) / "config.json", vocab=["a", "b", "a"])
+refuses(home, '"a" is there twice')
