@@ -142,7 +142,8 @@ static const struct {
 		"The part of a context that answers a question: start and end in bytes of the context; -1 and -1 if\n"
 		"there is none. score and null_score (may be NULL): the probabilities, from 0 to 1, of this answer "
 		"and\n"
-		"of no answer.",
+		"of no answer. At most 256 answers are compared: in longer contexts those with the least scores "
+		"go.",
 		"int", "answer",
 		"NAME *, const char *question, size_t bytes, const char *context, size_t context_bytes,\n"
 		"\tint32_t *byte_start, int32_t *byte_end, float *score, float *null_score",

@@ -44,6 +44,17 @@ Value *bert_encoder(Builder *);
 #define BERT_ENCODER(type, stem, vocab) \
 	BERT_CONFIG(type, stem, vocab, 768, 12, 3072), .pooler = "pooler.dense", .encoder = bert_encoder
 
+/* A family of words without layers: a number or a row for each. Files beside its config.json give the sizes.
+ */
+#define WORD_TABLE(type) \
+	.model_type = type, \
+	.size = {[SIZE_VOCAB] = {"vocab_size", NULL, 0}, \
+		[SIZE_HIDDEN] = {"hidden_size", NULL, 0}, \
+		[SIZE_HEADS] = {NULL, NULL, 1}, \
+		[SIZE_POSITIONS] = {NULL, NULL, 1 << 14}}, \
+	.activation = {NULL, "identity"}, .eps = {NULL, 1e-12}, .prefixes = (const char *const[]){"", NULL}, \
+	.attends = ATTENDS_NONE
+
 /* The heads of RoBERTa, which others share. */
 #define LM_HEADS \
 	{ \

@@ -19,16 +19,8 @@ static Value *head(Builder *b, const HeadDesc *desc, const char *origin)
 }
 
 const Family family_idf = {
-	.model_type = "idf",
-	.size = {[SIZE_VOCAB] = {"vocab_size", NULL, 0},
-		[SIZE_HIDDEN] = {"hidden_size", NULL, 0},
-		[SIZE_HEADS] = {NULL, NULL, 1},
-		[SIZE_POSITIONS] = {NULL, NULL, 1 << 14}},
-	.activation = {NULL, "identity"},
-	.eps = {NULL, 1e-12},
-	.prefixes = (const char *const[]){"", NULL},
+	WORD_TABLE("idf"),
 	.words = "weight",
-	.attends = ATTENDS_NONE,
 	.tokens = TOKENS_PLAIN,
 	.bag = true,
 	.encoder = encoder,

@@ -53,16 +53,8 @@ static Value *encoder(Builder *b)
 }
 
 const Family family_static = {
-	.model_type = "static",
-	.size = {[SIZE_VOCAB] = {"vocab_size", NULL, 0},
-		[SIZE_HIDDEN] = {"hidden_size", NULL, 0},
-		[SIZE_HEADS] = {NULL, NULL, 1},
-		[SIZE_POSITIONS] = {NULL, NULL, 1 << 14}},
-	.activation = {NULL, "identity"},
-	.eps = {NULL, 1e-12},
-	.prefixes = (const char *const[]){"", NULL},
+	WORD_TABLE("static"),
 	.words = "embedding",
-	.attends = ATTENDS_NONE,
 	.tokens = TOKENS_ALONE,
 	.encoder = encoder,
 };

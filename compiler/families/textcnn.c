@@ -4,34 +4,9 @@
  * checkpoint says how many convolutions there are, and how wide. docs/students.md specifies the files. */
 #include "families.h"
 
-enum { CONVS_MOST = 16 }; /* arguments of a concat */
-
-static const char *conv_stem(Builder *b, int32_t i) { return builder_text(b, "%sconvs.%d", b->prefix, i); }
-
-static bool has_conv(Builder *b, int32_t i)
-{
-	return builder_has(b, builder_text(b, "%s.weight", conv_stem(b, i)));
-}
-
-/* act(conv(x)), one beside the other. */
-static Value *features(Builder *b, Value *x)
-{
-	Value *conv[CONVS_MOST];
-	int32_t count = 0;
-	do {
-		const char *origin = builder_text(b, "convs.%d", count);
-		Value *made = build_conv(b, x, conv_stem(b, count), 0, 0, 1, origin);
-		conv[count++] = build_activation(b, b->desc->activation, made, origin);
-	} while (!b->failed && count < CONVS_MOST && has_conv(b, count));
-	if (!b->failed && has_conv(b, count))
-		builder_fail(b, EXIT_UNSUPPORTED, "there are more than %d convolutions", CONVS_MOST);
-	const Attrs columns = {.has = A_axis, .axis = 1};
-	return count == 1 || b->failed ? conv[0] : build_op(b, OP_CONCAT, conv, count, &columns, "convs");
-}
-
 static Value *encoder(Builder *b)
 {
-	Value *x = features(b, block_words(b));
+	Value *x = build_convs(b, block_words(b), b->desc->activation, "convs");
 	if (x && x->type.dim[1].plus != b->desc->hidden)
 		builder_fail(b, EXIT_INPUT, "the convolutions have %jd filters, expected %s %d",
 			(intmax_t)x->type.dim[1].plus, size_name(b->desc, SIZE_HIDDEN), b->desc->hidden);

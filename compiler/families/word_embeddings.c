@@ -6,15 +6,7 @@
 static Value *encoder(Builder *b) { return block_words(b); }
 
 const Family family_word_embeddings = {
-	.model_type = "word-embeddings",
-	.size = {[SIZE_VOCAB] = {"vocab_size", NULL, 0},
-		[SIZE_HIDDEN] = {"hidden_size", NULL, 0},
-		[SIZE_HEADS] = {NULL, NULL, 1},
-		[SIZE_POSITIONS] = {NULL, NULL, 1 << 14}},
-	.activation = {NULL, "identity"},
-	.eps = {NULL, 1e-12},
-	.prefixes = (const char *const[]){"", NULL},
+	WORD_TABLE("word-embeddings"),
 	.words = "emb_layer",
-	.attends = ATTENDS_NONE,
 	.encoder = encoder,
 };

@@ -34,6 +34,8 @@ const char *sbert_torch_activation(const char *path);
 
 /* sbert_modules.c: the config.json in the folder, an object. NULL and a message on error. */
 json_t *sbert_read_config(SbertReader *, KeyFile, const char *folder, const char **path);
+/* The same of a file with another name. */
+json_t *sbert_read_named(SbertReader *, KeyFile, const char *folder, const char *name, const char **path);
 /* Each reads one module in its folder. */
 bool sbert_read_pooling(SbertReader *, const char *folder);
 bool sbert_read_layer_pooling(SbertReader *, const char *folder);

@@ -4,10 +4,11 @@
 #include "sbert.h"
 #include "compiler/support/files.h"
 
-json_t *sbert_read_config(SbertReader *r, KeyFile keys, const char *folder, const char **path)
+json_t *sbert_read_named(
+	SbertReader *r, KeyFile keys, const char *folder, const char *name, const char **path)
 {
-	*path = mem_printf(r->desc->mem, "%s/%s/config.json", r->root, folder);
-	json_t *json = json_read(*path, JSON_CONFIG_BYTES_MAX, 0, r->diag);
+	*path = mem_printf(r->desc->mem, "%s/%s/%s", r->root, folder, name);
+	json_t *json = json_read(*path, JSON_WORDS_BYTES_MAX, 0, r->diag);
 	if (json && !json_is_object(json)) {
 		diag_error_in(r->diag, EXIT_INPUT, *path, 0, "is not a JSON object");
 		json_decref(json);
@@ -15,6 +16,11 @@ json_t *sbert_read_config(SbertReader *r, KeyFile keys, const char *folder, cons
 	}
 	keys_check(keys, json, r->desc, *path, r->diag);
 	return json;
+}
+
+json_t *sbert_read_config(SbertReader *r, KeyFile keys, const char *folder, const char **path)
+{
+	return sbert_read_named(r, keys, folder, "config.json", path);
 }
 
 /* ---- Pooling --------------------------------------------------------------------------------- */
@@ -167,6 +173,11 @@ bool sbert_read_splade(SbertReader *r, const char *folder)
 	json_t *json = sbert_read_config(r, KEYS_SPLADE, folder, &path);
 	const bool good = json && read_splade_words(r, json, path);
 	json_decref(json);
+	if (good)
+		diag_decide(r->diag, "weights of words",
+			"the %s log(1 + score) over the tokens%s, from %s/config.json",
+			strcmp(r->head->pooling, pooling_words[POOL_SUM]) == 0 ? "sum of" : "largest",
+			r->head->activation ? ", of which the logarithm is taken once more" : "", folder);
 	r->head->name = r->head->task = task_names[TASK_SPARSE];
 	return good;
 }
@@ -334,6 +345,8 @@ bool sbert_read_autoencoder(SbertReader *r, const char *folder)
 	*module = coder;
 	if (r->head->top == 0)
 		r->head->top = (int32_t)k;
+	diag_decide(r->diag, "module", "SparseAutoEncoder: the %d largest latents count, from %s/config.json",
+		(int)r->head->top, folder);
 	r->head->name = r->head->task = task_names[TASK_SPARSE];
 	return true;
 }

@@ -1,22 +1,10 @@
-/* word_embeddings.c: the modules of sentence-transformers over words: WordEmbeddings, whose folder has
- * wordembedding_config.json, model.safetensors and a tokenizer, and WordWeights, CNN and LSTM after it. */
+/* word_embeddings.c: the modules of sentence-transformers over words. Three of them take the place of an
+ * encoder: WordEmbeddings, whose folder has wordembedding_config.json, model.safetensors and a tokenizer;
+ * SparseStaticEmbedding, with a weight for each token; and BoW, which has only a config.json. WordWeights,
+ * CNN and LSTM follow WordEmbeddings. */
 #include <string.h>
 #include "sbert.h"
 #include "compiler/support/files.h"
-
-/* Reads NAME_config.json of a module; its tensors tell its sizes. NULL and a message on error. */
-static json_t *read_named(SbertReader *r, const char *folder, const char *name, const char **path)
-{
-	*path = mem_printf(r->desc->mem, "%s/%s/%s", r->root, folder, name);
-	json_t *json = json_read(*path, JSON_WORDS_BYTES_MAX, 0, r->diag);
-	if (json && !json_is_object(json)) {
-		diag_error_in(r->diag, EXIT_INPUT, *path, 0, "is not a JSON object");
-		json_decref(json);
-		return NULL;
-	}
-	keys_check(KEYS_WORDS, json, r->desc, *path, r->diag);
-	return json;
-}
 
 static bool read_tokenizer_class(SbertReader *r, const json_t *json, const char *path)
 {
@@ -97,7 +85,7 @@ bool sbert_read_idf(SbertReader *r, const char *folder)
 	const char *path;
 	if (*folder)
 		r->sbert->directory = mem_printf(r->desc->mem, "%s/%s", r->root, folder);
-	json_t *json = read_named(r, folder, "config.json", &path);
+	json_t *json = sbert_read_config(r, KEYS_WORDS, folder, &path);
 	const bool listed = json && json_object_get(json, "path");
 	json_decref(json);
 	r->sbert->make = idf_config;
@@ -126,9 +114,8 @@ bool sbert_read_bag(SbertReader *r, const char *folder)
 		r->sbert->directory = mem_printf(r->desc->mem, "%s/%s", r->root, folder);
 	r->sbert->make = bag_config;
 	r->head->pooling = pooling_words[POOL_FIRST]; /* it has one row */
-	const char *path = mem_printf(r->desc->mem, "%s/config.json", r->sbert->directory);
-	json_t *json = json_read(path, JSON_WORDS_BYTES_MAX, 0, r->diag);
-	keys_check(KEYS_WORDS, json, r->desc, path, r->diag);
+	const char *path;
+	json_t *json = sbert_read_config(r, KEYS_WORDS, folder, &path);
 	json_decref(json);
 	return json
 		&& (!r->sbert->scores
@@ -167,7 +154,7 @@ static bool add(SbertReader *r, ModuleKind kind, const char *folder)
 bool sbert_read_word_weights(SbertReader *r, const char *folder)
 {
 	const char *path;
-	json_t *json = read_named(r, folder, "config.json", &path);
+	json_t *json = sbert_read_config(r, KEYS_WORDS, folder, &path);
 	json_decref(json);
 	return json && add(r, MODULE_WORD_WEIGHTS, folder);
 }
@@ -189,7 +176,7 @@ static bool check_kernels(SbertReader *r, const json_t *json, const char *path)
 bool sbert_read_cnn(SbertReader *r, const char *folder)
 {
 	const char *path;
-	json_t *json = read_named(r, folder, "cnn_config.json", &path);
+	json_t *json = sbert_read_named(r, KEYS_WORDS, folder, "cnn_config.json", &path);
 	const bool good = json && check_kernels(r, json, path);
 	json_decref(json);
 	return good && add(r, MODULE_CNN, folder);
@@ -198,7 +185,7 @@ bool sbert_read_cnn(SbertReader *r, const char *folder)
 bool sbert_read_lstm(SbertReader *r, const char *folder)
 {
 	const char *path;
-	json_t *json = read_named(r, folder, "lstm_config.json", &path);
+	json_t *json = sbert_read_named(r, KEYS_WORDS, folder, "lstm_config.json", &path);
 	json_decref(json);
 	return json && add(r, MODULE_LSTM, folder);
 }

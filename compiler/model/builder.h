@@ -109,6 +109,8 @@ Value *build_linear_blocks(
 enum { CONV_TAPS_MOST = 15 };
 Value *build_conv(
 	Builder *, Value *x, const char *stem, int64_t rows, int64_t taps, int64_t groups, const char *origin);
+/* All of convs.0, convs.1, .. one beside the other, each after the activation (NULL: none). */
+Value *build_convs(Builder *, Value *x, const char *act, const char *origin);
 /* recurrent.c: layer `layer` of STEM, an LSTM or a GRU with the tensors of torch.nn, in one direction: the
  * states f32[S,width]. */
 typedef struct Recurrence {
@@ -183,7 +185,6 @@ Value *build_bag(Builder *);
 /* f32[1,V]: the weight f32[V] of each word that the text has. */
 Value *build_bag_once(Builder *, Value *weights, const char *origin);
 Value *build_word_weights(Builder *, const struct ModuleDesc *, Value *x, const char *origin);
-Value *build_word_convs(Builder *, Value *x, const char *origin);
 Value *build_word_lstm(Builder *, Value *x, const char *origin);
 Value *build_weighted_mean(Builder *, Value *rows, bool root, const char *origin);
 /* masked_lm.c: for each token, a score of each entry of the vocabulary. */

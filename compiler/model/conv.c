@@ -75,3 +75,22 @@ Value *build_conv(
 			  b, builder_text(b, "%s.bias", stem), NULL, from->type.dim[0].plus, 0, SIZE_HIDDEN, origin);
 	return build_op(b, OP_LINEAR, (Value *[]){around, weight, bias}, 3, NULL, origin);
 }
+
+Value *build_convs(Builder *b, Value *x, const char *act, const char *origin)
+{
+	enum { CONVS_MOST = 16 }; /* arguments of a concat */
+	const Attrs columns = {.has = A_axis, .axis = 1};
+	Value *conv[CONVS_MOST];
+	int32_t count = 0;
+	bool more = true;
+	while (more && count < CONVS_MOST && !b->failed) {
+		Value *made = build_conv(b, x, builder_text(b, "%sconvs.%d", b->prefix, count), 0, 0, 1, origin);
+		conv[count++] = act ? build_activation(b, act, made, origin) : made;
+		more = builder_has(b, builder_text(b, "%sconvs.%d.weight", b->prefix, count));
+	}
+	if (more && !b->failed)
+		builder_fail(b, EXIT_UNSUPPORTED, "%s: there are more than %d convolutions", origin, CONVS_MOST);
+	if (b->failed)
+		return NULL;
+	return count == 1 ? conv[0] : build_op(b, OP_CONCAT, conv, count, &columns, origin);
+}

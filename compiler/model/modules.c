@@ -199,10 +199,12 @@ static Value *build_module(Builder *b, const struct ModuleDesc *module, Value *x
 		return NULL;
 	}
 	Value *y;
+	const char *prefix = b->prefix; /* of the encoder's names */
+	b->prefix = "";
 	b->part = file;
 	b->part_href = module->href;
 	switch (module->kind) {
-	case MODULE_CNN: y = build_word_convs(b, x, origin); break;
+	case MODULE_CNN: y = build_convs(b, x, NULL, origin); break;
 	case MODULE_LSTM: y = build_word_lstm(b, x, origin); break;
 	case MODULE_DENSE: y = build_dense(b, module, file, x, origin); break;
 	case MODULE_LAYERS: y = build_layer_pooling(b, module, file, origin); break;
@@ -210,6 +212,7 @@ static Value *build_module(Builder *b, const struct ModuleDesc *module, Value *x
 	default: y = build_norm(b, module, file, x, origin);
 	}
 	b->part = NULL;
+	b->prefix = prefix;
 	tensor_file_close(file);
 	return b->failed ? NULL : y;
 }

@@ -121,21 +121,6 @@ Value *build_bag(Builder *b)
 
 /* ---- CNN and LSTM ---------------------------------------------------------------------------- */
 
-Value *build_word_convs(Builder *b, Value *x, const char *origin)
-{
-	enum { CONVS_MOST = 16 }; /* arguments of a concat */
-	const Attrs columns = {.has = A_axis, .axis = 1};
-	Value *conv[CONVS_MOST];
-	int32_t count = 0;
-	do {
-		const char *stem = builder_text(b, "convs.%d", count);
-		conv[count++] = build_conv(b, x, stem, 0, 0, 1, origin);
-	} while (!b->failed && count < CONVS_MOST && builder_has(b, builder_text(b, "convs.%d.weight", count)));
-	if (!b->failed && builder_has(b, builder_text(b, "convs.%d.weight", count)))
-		builder_fail(b, EXIT_UNSUPPORTED, "%s: there are more than %d convolutions", origin, CONVS_MOST);
-	return count == 1 || b->failed ? conv[0] : build_op(b, OP_CONCAT, conv, count, &columns, origin);
-}
-
 Value *build_word_lstm(Builder *b, Value *x, const char *origin)
 {
 	const Attrs columns = {.has = A_axis, .axis = 1};

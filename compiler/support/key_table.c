@@ -5,11 +5,13 @@
 
 enum { KEY_SHOWN = 80 }; /* bytes */
 
+enum { OBEYED, IDLE, REFUSED };
 static const struct {
 	KeyFile file;
 	const char *key;
+	int status;
 } known[] = {
-#define KEY(FILE, key, status, what) {KEYS_##FILE, key},
+#define KEY(FILE, key, status, what) {KEYS_##FILE, key, status},
 #include "keys.def"
 #undef KEY
 };
@@ -27,6 +29,14 @@ bool keys_know(KeyFile file, const char *key)
 {
 	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
 		if (known[i].file == file && is_key(known[i].key, key))
+			return true;
+	return false;
+}
+
+bool keys_obeys(KeyFile file, const char *key)
+{
+	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+		if (known[i].file == file && known[i].status == OBEYED && is_key(known[i].key, key))
 			return true;
 	return false;
 }

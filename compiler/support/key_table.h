@@ -35,6 +35,8 @@ typedef struct UnknownKeys {
 } UnknownKeys;
 
 bool keys_know(KeyFile, const char *key);
+/* Whether it changes the program. */
+bool keys_obeys(KeyFile, const char *key);
 /* Adds a key, once. Its name comes from a file: at most 80 bytes of it are kept. */
 void unknown_add(UnknownKeys *, const char *key);
 /* Warns about them, if there are any. Returns the texts "FILE: a, b" of all files for --about: `before`

@@ -169,6 +169,18 @@ void import_roberta_template(TokenizerImport *import, int32_t cls, int32_t sep)
 	set_template(import, items, 3, items, 6);
 }
 
+bool model_never(const TokenizerDesc *desc, int32_t id)
+{
+	(void)desc, (void)id;
+	return false;
+}
+
+const void *model_keeps(const TokenizerDesc *desc, const int32_t *to, int32_t rows, MemArena *mem)
+{
+	(void)to, (void)rows, (void)mem;
+	return desc->data;
+}
+
 /* ---- the whole ------------------------------------------------------------------------------- */
 json_t *import_beside(TokenizerImport *import, const char *name, const char **path)
 {

@@ -126,6 +126,9 @@ bool import_segments(TokenizerImport *);
 /* Overrides *flag of tokenizer.json by tokenizer_config.json. If that has no such key, RobertaTokenizer and
  * DebertaTokenizer override it by `fallback`. */
 bool import_config_flag(TokenizerImport *, const char *key, bool fallback, bool *flag);
+/* For TokenizerModel: no token is one; and the data have no ids. */
+bool model_never(const TokenizerDesc *, int32_t id);
+const void *model_keeps(const TokenizerDesc *, const int32_t *to, int32_t rows, MemArena *);
 /* Sets the template A: no special tokens. */
 void import_plain_template(TokenizerImport *);
 /* Sets the templates [CLS] A [SEP] and [CLS] A [SEP] B [SEP] with types 0 and 1. */

@@ -29,18 +29,6 @@ static bool layout_tables(const TokenizerDesc *desc, Blob *blob, TokenizerLayout
 
 static bool equal(const TokenizerDesc *a, const TokenizerDesc *b) { return a->unk_id == b->unk_id; }
 
-static bool never(const TokenizerDesc *desc, int32_t id)
-{
-	(void)desc, (void)id;
-	return false;
-}
-
-static const void *renumber(const TokenizerDesc *desc, const int32_t *to, int32_t rows, MemArena *mem)
-{
-	(void)to, (void)rows, (void)mem; /* has no ids */
-	return desc->data;
-}
-
 const TokenizerModel wordlevel_tokenizer = {
 	.name = "wordlevel",
 	.type = "WordLevel",
@@ -49,7 +37,7 @@ const TokenizerModel wordlevel_tokenizer = {
 	.read = read_model,
 	.layout = layout_tables,
 	.equal = equal,
-	.continues = never,
-	.is_single_character = never,
-	.renumber = renumber,
+	.continues = model_never,
+	.is_single_character = model_never,
+	.renumber = model_keeps,
 };

@@ -155,18 +155,6 @@ static bool equal(const TokenizerDesc *a, const TokenizerDesc *b)
 	return same;
 }
 
-static bool never(const TokenizerDesc *desc, int32_t id)
-{
-	(void)desc, (void)id;
-	return false;
-}
-
-static const void *renumber(const TokenizerDesc *desc, const int32_t *to, int32_t rows, MemArena *mem)
-{
-	(void)to, (void)rows, (void)mem; /* has no ids */
-	return desc->data;
-}
-
 const TokenizerModel words_tokenizer = {
 	.name = "words",
 	.type = "WhitespaceTokenizer",
@@ -175,7 +163,7 @@ const TokenizerModel words_tokenizer = {
 	.read_files = read_files,
 	.layout = layout_tables,
 	.equal = equal,
-	.continues = never,
-	.is_single_character = never,
-	.renumber = renumber,
+	.continues = model_never,
+	.is_single_character = model_never,
+	.renumber = model_keeps,
 };

@@ -46,6 +46,10 @@ check(home, "labels", "2 (LABEL_0, LABEL_1)", "")
 check(home, "family", "bert", "model_type of config.json")
 check(home, "task", "classify", 'architectures "BertForSequenceClassification"')
 check(home, "task", "embed", "--task", "--task=embed")
+said = check(home, "other keys", "", f'hidden_act "{config.hidden_act}"')
+assert "from config.json" in said["other keys"] and "architectures" not in said["other keys"], said
+set_keys(home / "config.json", layer_norm_eps=3e-7)
+check(home, "other keys", "", "layer_norm_eps 3e-7")
 positions = config.max_position_embeddings
 check(home, "longest text", f"{positions} tokens", "max_position_embeddings of config.json")
 set_keys(home / "tokenizer_config.json", model_max_length=None, max_len=9)

@@ -257,6 +257,9 @@ mixed = Router.for_query_document([free], [encoder, SpladePooling("max")])
 SparseEncoder(modules=[mixed], device="cpu").save(str(TMP / "mixed"), create_model_card=False)
 embeds("a query without an encoder", TMP / "mixed")
 
+told = bertc("describe", TMP / "routed", "--route=query", "-o", TMP / "told.xml").stdout.decode()
+assert "the sum of log(1 + score) over the tokens, from query_1_SpladePooling/config.json" in told, told
+
 # ---- SparseStaticEmbedding: the weights of the tokens that a text has, for queries
 free.weight.data = torch.rand(free.num_dimensions) + 0.1
 SparseEncoder(modules=[mixed], device="cpu").save(str(TMP / "idf"), create_model_card=False)

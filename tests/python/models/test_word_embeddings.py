@@ -4,6 +4,7 @@ and the embeddings of the library, for each text alone."""
 import json
 import numpy as np
 from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from sbert import *
 from sentence_transformers.sentence_transformer.modules import (
     CNN, LSTM, BoW, Dense, Normalize, Pooling, WordEmbeddings, WordWeights
@@ -114,3 +115,19 @@ refuses(two, "no tensor encoder.weight_ih_l0")
 home = made("bag-twice", BoW(WORDS))
 set_keys(next(home.glob("0_*")) / "config.json", vocab=["a", "b", "a"])
 refuses(home, '"a" is there twice')
+
+# after an encoder whose tensors have a prefix, by the description
+model, config = random_model("bert", "classify", 3, TMP / "prefixed")
+bertc("describe", TMP / "prefixed", "--task=embed", "-o", described)
+part = LSTM(config.hidden_size, 4)
+(TMP / "prefixed" / "lstm").mkdir()
+save_file(part.state_dict(), TMP / "prefixed" / "lstm" / "model.safetensors")
+text = described.read_text()
+assert 'normalize="true"/>' in text, text
+described.write_text(text.replace('normalize="true"/>', 'normalize="false"><lstm href="lstm"/></head>'))
+library = Library(
+    build(described, TMP / "m.so", "--emit=shared", "--name=m", f"--search={TMP / 'prefixed'}"), "m"
+)
+with torch.no_grad():
+    hidden = model.bert(torch.tensor([[5, 6, 7]])).last_hidden_state
+    compare(library.run([[5, 6, 7]], 8), part.encoder(hidden)[0].mean(1)[0], "LSTM after an encoder")
